@@ -1,0 +1,55 @@
+"""Expected refusals are values; bugs and broken surroundings are exceptions.
+
+FediviewsError
+├── ConfigError          a key of config.yaml (``path``) or of the command line is wrong: exit status 2
+├── StorageUnavailable   a store does not answer: 503 with Retry-After, ``/readyz`` says why
+└── FetchFailed          a request to another host came to nothing (``reason``), see foundation.http
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Why something was not taken: a word for machines, a sentence for people, and the HTTP status that says so.
+
+    ``reason`` is a stable snake_case word: metric label, quarantine column, documented in docs/federation.md.
+    ``detail`` may go to logs and answers: it never holds a key, a token, an address or a body.
+    """
+
+    reason: str
+    detail: str = ""
+    status: int = 400
+    retry_after_s: int | None = None
+
+
+class FediviewsError(Exception):
+    """Root of every exception raised on purpose."""
+
+
+class ConfigError(FediviewsError):
+    """A configuration value cannot be used; ``path`` names the key, as in ``peers[2].host``."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(f"{path}: {message}" if path else message)
+        self.path = path
+        self.message = message
+
+
+class StorageUnavailable(FediviewsError):
+    """A store cannot be reached or does not answer in time; the message names which and why."""
+
+
+class FetchFailed(FediviewsError):
+    """A request to another host failed; ``reason`` is a stable snake_case word, ``status`` the answer's, if any."""
+
+    def __init__(
+        self, reason: str, detail: str = "", *, status: int | None = None, retry_after_s: int | None = None
+    ) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
+        self.status = status
+        self.retry_after_s = retry_after_s
