@@ -1,0 +1,1 @@
+"""Identity and protocol: keys, signatures, documents, peers, the activity vocabulary. Knows no viewer."""

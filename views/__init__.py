@@ -1,0 +1,1 @@
+"""What is being watched: catalog, sessions, the four cases, counters, the number shown. Knows no ActivityPub."""

@@ -1,0 +1,97 @@
+"""What every store of live state promises; ``tests/contract/`` holds the suite each implementation passes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """What a remote origin last said about its video.
+
+    ``order_ms`` orders totals (``published`` where sent, else the signed date). ``ours`` is Y of the number shown: how
+    many viewers of ours the count contains, fixed when the total arrived.
+    """
+
+    count: int
+    expires_ms: int
+    order_ms: int
+    ours: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an origin knows of one viewer of ours: which life it was told, and when it acknowledged that."""
+
+    viewer: bytes
+    since_ms: int
+    told_expires_ms: int
+    acked_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Live state of one video at one instant: nothing in it has expired.
+
+    ``local`` viewers of ours, ``peers`` viewers per source host (origin of a remote video included: viewers it sent
+    one by one, protocol v1), ``total`` what the origin of a remote video says, while that is fresh.
+    """
+
+    local: int
+    peers: dict[str, int]
+    total: Total | None
+
+
+class CounterStore(Protocol):
+    """Live viewers per (video number, source) and origin totals per video.
+
+    ``viewer`` is a 16-byte key. ``source`` is ``model.LOCAL`` or a peer's host. Every instant is Unix milliseconds and
+    comes from the caller. Expired entries are never visible, whether swept or not.
+    """
+
+    async def touch(self, video: int, source: str, viewer: bytes, expires_ms: int, now_ms: int) -> bool:
+        """Add the viewer or extend its life (never shorten it); True when it was not here before.
+
+        Raises StorageUnavailable when the store is full (``max_viewers``) and the viewer is new.
+        """
+
+    async def has(self, video: int, source: str, viewer: bytes, now_ms: int) -> bool: ...
+
+    async def leave(self, video: int, source: str, viewer: bytes, now_ms: int) -> bool:
+        """The viewer is gone now; True when it was here."""
+
+    async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
+        """Keep the total unless a later one (by ``order_ms``; a tie goes to the later arrival) is known.
+
+        From then on viewers that the origin sent one by one are no longer read beside it.
+        """
+
+    async def told(self, video: int, now_ms: int) -> Sequence[Told]:
+        """Viewers of ours whose told life at the origin has not ended."""
+
+    async def mark_told(self, video: int, told: Told) -> None: ...
+
+    async def read(self, video: int, now_ms: int) -> Reading: ...
+
+    async def read_many(self, videos: Sequence[int], now_ms: int) -> Sequence[Reading]: ...
+
+    async def watched(self, now_ms: int) -> Sequence[int]:
+        """Numbers of videos with any live entry."""
+
+    async def sweep(self, now_ms: int) -> Sequence[int]:
+        """Forget what expired, in time proportional to it; the numbers of videos that changed."""
+
+    async def forget_source(self, source: str) -> None:
+        """Drop every viewer of a peer (it was blocked)."""
+
+    async def forget_video(self, video: int) -> None: ...
+
+    async def claim_view(self, video: int, viewer: bytes, until_ms: int, now_ms: int) -> bool:
+        """Take the right to count this viewer's view until ``until_ms``; False when already taken. Atomic."""
+
+    async def release_view(self, video: int, viewer: bytes) -> None:
+        """Give the right back (counting failed)."""
+
+    async def close(self) -> None: ...
