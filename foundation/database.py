@@ -1,25 +1,199 @@
-"""SQL for everyone: one engine, reads from a pool, writes through one group-committing writer."""
+"""SQL for everyone: one engine, reads from a pool, writes through one group-committing writer.
+
+The code base is SQLAlchemy 2 Core on SQLite (embedded default) and PostgreSQL. ``upsert`` here is the one place that
+knows their dialects; whatever else is written must run on both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeVar
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import MetaData, Table, event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from foundation.clock import Clock
+from foundation.errors import ConfigError, StorageUnavailable
+from foundation.group_commit import GroupWriter, why_unavailable
+from foundation.metrics import Metrics
 
 T = TypeVar("T")
 
 Transaction = AsyncConnection
 """An open transaction; whoever holds one neither commits nor rolls back."""
 
-metadata = MetaData()
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+    }
+)
 """Every table of the product; the packages define theirs in ``tables.py``."""
 
+BUSY_TIMEOUT_MS = 5_000
+"""How long SQLite waits for another process that holds the write lock (a back-up, ``fediviews doctor``)."""
 
-class Database(Protocol):
-    def read(self) -> AbstractAsyncContextManager[Transaction]: ...
+COMMAND_TIMEOUT_S = 60
+"""How long a statement may take on PostgreSQL before the database counts as gone."""
+
+
+def upsert(tx: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT of the dialect in use, to be completed with ``.values(...)`` and a rule for the row that is there.
+
+    ``.on_conflict_do_update(index_elements=[...], set_={...})``, ``.on_conflict_do_nothing()`` and ``.returning(...)``
+    mean the same on both dialects; ``statement.excluded`` names the row that met the conflict.
+    """
+    if tx.dialect.name == "postgresql":
+        return postgresql.insert(table)
+    return sqlite.insert(table)
+
+
+class Database:
+    """Open with ``await Database.open(...)``; several may be open in one process (each wants its own ``Metrics``)."""
+
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, group: GroupWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._group = group
+
+    @classmethod
+    async def open(
+        cls, url: str, *, clock: Clock, metrics: Metrics, readers: int = 4, max_waiting: int = 10_000
+    ) -> Database:
+        """Connect and start the writer.
+
+        ``url`` is ``sqlite:///path`` (four slashes for an absolute path) or ``postgresql://user@host/name``.
+        ``readers`` bounds the concurrent read transactions, ``max_waiting`` the writes that wait for a commit.
+        Raises ConfigError for any other URL, StorageUnavailable when the database does not answer.
+        """
+        target = driver_url(url)
+        reader, writer = _engines(target, readers)
+        group = GroupWriter(writer, clock=clock, metrics=metrics, max_waiting=max_waiting)
+        database = cls(reader, writer, group)
+        try:
+            if target.get_backend_name() == "sqlite":
+                _prepare_file(target.database or "")
+            await group.start()
+        except BaseException as error:
+            await database._dispose()
+            reason = why_unavailable(error)
+            if reason is None:
+                raise
+            raise StorageUnavailable(f"database: {reason}") from error
+        return database
+
+    @property
+    def dialect(self) -> str:
+        """``sqlite`` or ``postgresql``."""
+        return self._writer.dialect.name
+
+    def read(self) -> AbstractAsyncContextManager[Transaction]:
+        """``async with db.read() as tx``: a read transaction from the pool; writing through it is an error.
+
+        Raises StorageUnavailable when the database does not answer or every reader stays busy.
+        """
+        return self._reading()
+
+    @asynccontextmanager
+    async def _reading(self) -> AsyncIterator[Transaction]:
+        try:
+            async with self._reader.connect() as connection, connection.begin():
+                yield connection
+        except Exception as error:
+            reason = why_unavailable(error)
+            if reason is None:
+                raise
+            raise StorageUnavailable(f"database: {reason}") from error
 
     async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
-        """Run ``work`` in a transaction and return its result once that is durable."""
+        """Run ``work`` in a transaction and return its result once that is durable.
+
+        Writes run one after another in the order of their calls; those that gather while a commit is under way share
+        the next one. When a write of such a group raises, the group is rolled back and each of its writes is run
+        *again*, alone: so ``work`` writes only through the transaction it is given (no in-memory change, no counter),
+        lets database errors through, waits for nothing but its own statements, and never calls ``write`` itself.
+
+        Raises what ``work`` raised, or StorageUnavailable: the queue is full, the database is locked, full or gone.
+        A caller that is cancelled while it waits does not learn whether its work was committed.
+        """
+        return await self._group.submit(work)
+
+    async def close(self) -> None:
+        """Commit what waits, then disconnect. Later writes raise StorageUnavailable."""
+        try:
+            await self._group.stop()
+        finally:
+            await self._dispose()
+
+    async def _dispose(self) -> None:
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def driver_url(url: str) -> URL:
+    """``url`` with the asynchronous driver named. Raises ConfigError for a database that is not supported."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigError("storage.database", "not a database URL") from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+asyncpg")
+    if backend != "sqlite":
+        raise ConfigError("storage.database", f"{backend} is not supported: use sqlite or postgresql")
+    if not parsed.database or parsed.database == ":memory:":
+        raise ConfigError("storage.database", "SQLite needs a file: sqlite:///path")
+    return parsed.set(drivername="sqlite+aiosqlite")
+
+
+def _engines(url: URL, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
+    pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10}
+    if url.get_backend_name() == "postgresql":
+        arguments = {"timeout": 10, "command_timeout": COMMAND_TIMEOUT_S}
+        only_read = {**arguments, "server_settings": {"default_transaction_read_only": "on"}}
+        return (
+            create_async_engine(url, pool_size=readers, pool_pre_ping=True, connect_args=only_read, **pool),
+            create_async_engine(url, pool_size=1, connect_args=arguments, **pool),
+        )
+    reader = create_async_engine(url, pool_size=readers, **pool)
+    writer = create_async_engine(url, pool_size=1, **pool)
+    _tune_sqlite(reader, "BEGIN", writes=False)
+    _tune_sqlite(writer, "BEGIN IMMEDIATE", writes=True)
+    return reader, writer
+
+
+def _tune_sqlite(engine: AsyncEngine, begin: str, *, writes: bool) -> None:
+    """Take transactions away from the driver, which would begin them too late, and make commits survive a power cut."""
+    pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"]
+    if not writes:
+        pragmas.append("query_only=ON")
+
+    def connected(connection: Any, _record: object) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in pragmas:
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    def began(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "connect", connected)
+    event.listen(engine.sync_engine, "begin", began)
+
+
+def _prepare_file(path: str) -> None:
+    """The file holds what nobody else on the machine may read; SQLite gives its side files the same mode."""
+    file = Path(path)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    file.chmod(0o600)
