@@ -1,1 +1,1 @@
-"""Identity and protocol: keys, signatures, documents, peers, the activity vocabulary. Knows no viewer."""
+"""How instances talk: identity, signatures, peers and the activity vocabulary. It knows no viewer."""

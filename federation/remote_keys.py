@@ -1,0 +1,289 @@
+"""Public keys of others: what is accepted as one, and a cache that fetches each at most once at a time.
+
+Import these names from :mod:`federation.keys`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+from federation.actors import ActorDocument
+from federation.signatures.cavage import without_fragment
+from federation.signatures.reasons import SignatureReason, refuse
+from federation.signatures.verifier import DEFAULT_MINIMUM_KEY_BITS, Inspected, PublicKey, Verdict, Verified, check
+from foundation.clock import Clock
+from foundation.errors import Refused
+from foundation.metrics import Metrics
+from foundation.ratelimit import WindowLimiter
+from foundation.urls import authority
+
+MAX_PEM_CHARS = 5000
+"""PeerTube 6.3 keeps public keys in columns of this length."""
+_MAX_RSA_BITS = 8192  # one verification costs with the square of the length
+_MAX_EXPONENT = 1 << 32
+_SPKI = "-----BEGIN PUBLIC KEY-----"
+
+
+class ActorFetcher(Protocol):
+    """Where the documents behind keyIds come from; see :class:`federation.actors.ActorClient`."""
+
+    async def fetch_actor(self, url: str) -> ActorDocument | Refused: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteKey:
+    """A public key, whose it is, and what else its actor's document said.
+
+    ``authority`` is the actor's host. ``fetched_ms`` is wall time. A key that was configured and not fetched (a host
+    application's) leaves the rest at its defaults.
+    """
+
+    key_id: str
+    actor: str
+    authority: str
+    public_key: PublicKey
+    actor_type: str = ""
+    inbox: str | None = None
+    shared_inbox: str | None = None
+    fetched_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPolicy:
+    """Bounds of a :class:`KeyCache`; durations in milliseconds.
+
+    ``ttl_ms``: after this a key is fetched again (PeerTube 6.3 refreshes actors every two days). ``negative_ttl_ms``:
+    for so long a keyId that came to nothing is not tried again; ``gone_ttl_ms``: likewise, when its host says that
+    there is no such actor. ``refetch_interval_ms``: a key is fetched again for a wrong signature at most this often.
+    """
+
+    own_authorities: frozenset[str] = frozenset()
+    allow_http: bool = False
+    minimum_key_bits: int = DEFAULT_MINIMUM_KEY_BITS
+    max_keys: int = 10_000
+    max_negative: int = 10_000
+    ttl_ms: int = 2 * 86_400_000
+    negative_ttl_ms: int = 60_000
+    gone_ttl_ms: int = 600_000
+    refetch_interval_ms: int = 300_000
+    fetches_per_minute: int = 30
+    max_in_flight: int = 64
+
+
+@dataclass(slots=True)
+class _Entry:
+    key: RemoteKey
+    until_ms: int
+    next_refetch_ms: int
+
+
+def load_public_key(pem: object, minimum_bits: int = DEFAULT_MINIMUM_KEY_BITS) -> PublicKey | Refused:
+    """A usable key out of ``publicKeyPem``: SPKI PEM, RSA of at least ``minimum_bits``, or Ed25519.
+
+    ``BEGIN RSA PUBLIC KEY`` (PKCS#1) is refused, as PeerTube 6.3 does. No refusal repeats any of the text.
+    """
+    if not isinstance(pem, str) or len(pem) > MAX_PEM_CHARS:
+        return refuse(SignatureReason.BAD_KEY, f"publicKeyPem is no text of up to {MAX_PEM_CHARS} characters")
+    if "PRIVATE KEY" in pem:
+        return refuse(SignatureReason.PRIVATE_KEY, "publicKeyPem holds a private key")
+    text = pem.strip()
+    if not text.startswith(_SPKI) or not text.isascii():
+        return refuse(SignatureReason.BAD_KEY, "publicKeyPem is not PEM that begins with BEGIN PUBLIC KEY")
+    try:
+        key = serialization.load_pem_public_key(text.encode("ascii"))
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        return refuse(SignatureReason.BAD_KEY, "publicKeyPem cannot be read")
+    if isinstance(key, Ed25519PublicKey):
+        return key
+    if not isinstance(key, RSAPublicKey):
+        return refuse(SignatureReason.BAD_KEY, "the key is neither RSA nor Ed25519")
+    if not minimum_bits <= key.key_size <= _MAX_RSA_BITS:
+        return refuse(SignatureReason.WEAK_KEY, f"RSA keys have {minimum_bits} to {_MAX_RSA_BITS} bits")
+    exponent = key.public_numbers().e
+    if exponent < 3 or exponent % 2 == 0 or exponent > _MAX_EXPONENT:
+        return refuse(SignatureReason.WEAK_KEY, "the RSA exponent is not sane")
+    return key
+
+
+class KeyCache:
+    """The keys of others by keyId, fragment aside (PeerTube 6.3 signs with the actor's bare URL).
+
+    Whoever asks first for an unknown key fetches it, everybody else waits for that fetch. What came to nothing is
+    remembered too, and one host can make us fetch only so often. ``may_fetch`` is the peers' policy, asked with the
+    authority before any fetch; a key in the cache is served without asking.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        fetcher: ActorFetcher,
+        metrics: Metrics,
+        policy: KeyPolicy | None = None,
+        may_fetch: Callable[[str], Refused | None] = lambda authority: None,
+    ) -> None:
+        self._clock = clock
+        self._fetcher = fetcher
+        self._policy = policy or KeyPolicy()
+        self._may_fetch = may_fetch
+        self._keys: OrderedDict[str, _Entry] = OrderedDict()
+        self._negative: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
+        self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
+        self._limiter: WindowLimiter[str] = WindowLimiter(clock, self._policy.fetches_per_minute, 60_000, 10_000)
+        self._fetched = metrics.counter("fediviews_key_fetches_total", "Actor documents fetched for keys.", ["outcome"])
+        metrics.gauge_from("fediviews_keys_cached", "Public keys of others in memory.", lambda: len(self._keys))
+
+    async def verify(self, inspected: Inspected) -> Verdict:
+        """The verdict on a request by the key from here; a wrong signature has the key looked up once more."""
+        key = await self.get(inspected.key_id)
+        if isinstance(key, Refused):
+            return key
+        verdict = check(inspected, key)
+        if isinstance(verdict, Verified) or verdict.reason != SignatureReason.WRONG_SIGNATURE:
+            return verdict
+        newer = await self.refetch(inspected.key_id)
+        if isinstance(newer, Refused) or newer.public_key == key.public_key:
+            return verdict
+        return check(inspected, newer)
+
+    async def get(self, key_id: str) -> RemoteKey | Refused:
+        """The key behind a keyId: remembered, or fetched within the bounds."""
+        name = without_fragment(key_id)
+        entry = self._keys.get(name)
+        if entry is not None and self._clock.monotonic_ms() < entry.until_ms:
+            self._keys.move_to_end(name)
+            return entry.key
+        negative = self._negative.get(name)
+        if negative is not None:
+            if self._clock.monotonic_ms() < negative[0]:
+                return negative[1]
+            del self._negative[name]
+        return await self._fetched_once(name)
+
+    async def refetch(self, key_id: str) -> RemoteKey | Refused:
+        """The key as its owner publishes it now, after a signature that the remembered one did not make (rotation).
+
+        At most once per ``refetch_interval_ms``: within it the remembered key is the answer. A failed fetch leaves the
+        remembered key in place, and is the answer.
+        """
+        name = without_fragment(key_id)
+        entry = self._keys.get(name)
+        if entry is None:
+            return await self.get(key_id)
+        now_ms = self._clock.monotonic_ms()
+        if now_ms < entry.next_refetch_ms:
+            return entry.key
+        entry.next_refetch_ms = now_ms + self._policy.refetch_interval_ms
+        return await self._fetched_once(name)
+
+    def forget(self, key_id: str) -> None:
+        """Drop what is known of a keyId: its actor was deleted or updated."""
+        name = without_fragment(key_id)
+        self._keys.pop(name, None)
+        self._negative.pop(name, None)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    async def _fetched_once(self, name: str) -> RemoteKey | Refused:
+        while (waiting := self._in_flight.get(name)) is not None:
+            result = await asyncio.shield(waiting)
+            if result is not None:
+                return result
+            # The one who fetched was cancelled: somebody who still wants the key goes on.
+        refusal = self._may_not_fetch(name)
+        if refusal is not None:
+            return refusal
+        future: asyncio.Future[RemoteKey | Refused | None] = asyncio.get_running_loop().create_future()
+        self._in_flight[name] = future
+        outcome: RemoteKey | Refused | None = None
+        try:
+            outcome = await self._fetch(name)
+            self._remember(name, outcome)
+        finally:
+            del self._in_flight[name]
+            future.set_result(outcome)
+        return outcome
+
+    def _may_not_fetch(self, name: str) -> Refused | None:
+        host = authority(name)
+        refusal = key_id_refusal(name, host, self._policy)
+        if refusal is not None or host is None:
+            return refusal
+        refusal = self._may_fetch(host)
+        if refusal is not None:
+            return refusal
+        if len(self._in_flight) >= self._policy.max_in_flight:
+            return Refused(SignatureReason.TOO_MANY_FETCHES, "too many keys are being fetched", 503, 5)
+        wait_s = self._limiter.hit(host)
+        if wait_s is not None:
+            return Refused(SignatureReason.TOO_MANY_FETCHES, "too many unknown keys of this host", 429, wait_s)
+        return None
+
+    async def _fetch(self, name: str) -> RemoteKey | Refused:
+        document = await self._fetcher.fetch_actor(name)
+        if isinstance(document, Refused):
+            return document
+        if without_fragment(document.public_key_id) != name:
+            return refuse(SignatureReason.KEY_OWNER, "the actor's key has another id than the keyId")
+        host = authority(document.id)
+        if host is None or host != authority(name):
+            return refuse(SignatureReason.KEY_OWNER, "the key lies on another host than its owner")
+        public_key = load_public_key(document.public_key_pem, self._policy.minimum_key_bits)
+        if isinstance(public_key, Refused):
+            return public_key
+        return RemoteKey(
+            key_id=document.public_key_id,
+            actor=document.id,
+            authority=host,
+            public_key=public_key,
+            actor_type=document.type,
+            inbox=document.inbox,
+            shared_inbox=document.shared_inbox,
+            fetched_ms=self._clock.now_ms(),
+        )
+
+    def _remember(self, name: str, outcome: RemoteKey | Refused) -> None:
+        now_ms = self._clock.monotonic_ms()
+        if isinstance(outcome, RemoteKey):
+            self._fetched.labels("ok").inc()
+            self._negative.pop(name, None)
+            known = self._keys.get(name)
+            next_refetch_ms = now_ms if known is None else known.next_refetch_ms
+            self._keys[name] = _Entry(outcome, now_ms + self._policy.ttl_ms, next_refetch_ms)
+            self._keys.move_to_end(name)
+            if len(self._keys) > self._policy.max_keys:
+                self._keys.popitem(last=False)
+            return
+        self._fetched.labels(outcome.reason).inc()
+        entry = self._keys.get(name)
+        if entry is not None and now_ms < entry.until_ms:
+            return
+        gone = outcome.reason == SignatureReason.ACTOR_GONE
+        lifetime_ms = self._policy.gone_ttl_ms if gone else self._policy.negative_ttl_ms
+        self._negative[name] = (now_ms + lifetime_ms, outcome)
+        if len(self._negative) > self._policy.max_negative:
+            self._negative.popitem(last=False)
+
+
+def key_id_refusal(key_id: str, host: str | None, policy: KeyPolicy) -> Refused | None:
+    """Why a keyId would never be fetched; ``host`` is its authority.
+
+    ``acct:user@host`` is refused although PeerTube 6.3 takes it: nobody sends it, and it would cost a WebFinger look-up
+    before a signature is believed.
+    """
+    if host is None:
+        return refuse(SignatureReason.BAD_KEY_ID, "the keyId is no web URL that can be fetched")
+    if not policy.allow_http and key_id[:8].lower() != "https://":
+        return refuse(SignatureReason.BAD_KEY_ID, "the keyId is not https")
+    if host in policy.own_authorities:
+        return refuse(SignatureReason.OWN_KEY, "the keyId lies on our own host")
+    return None
