@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
@@ -19,6 +20,8 @@ from foundation.metrics import Metrics
 
 T = TypeVar("T")
 
+_log = logging.getLogger(__name__)
+
 MAX_GROUP = 1_000
 """Writes of one commit at most: bounds how long a reader of the log, or a stop, has to wait."""
 
@@ -34,6 +37,12 @@ _SQLITE_SURROUNDINGS = {
     sqlite3.SQLITE_PROTOCOL: "locked",
     sqlite3.SQLITE_NOTADB: "the file is not a database",
 }
+
+_CONFLICTS = frozenset({"40001", "40P01"})
+"""SQLSTATE of a transaction that PostgreSQL rolled back for another's sake: serialization failure, deadlock."""
+
+ATTEMPTS = 3
+"""How often one write is tried against conflicts before its caller hears of them."""
 
 _POSTGRES_SURROUNDINGS = {
     "08": "connection lost",
@@ -58,8 +67,8 @@ def why_unavailable(error: BaseException) -> str | None:
     if isinstance(origin, sqlite3.Error):
         code = getattr(origin, "sqlite_errorcode", None)
         return None if code is None else _SQLITE_SURROUNDINGS.get(code & 0xFF)
-    state = getattr(origin, "sqlstate", None)
-    if isinstance(state, str) and state[:2] in _POSTGRES_SURROUNDINGS:
+    state = _sqlstate(error)
+    if state is not None and state[:2] in _POSTGRES_SURROUNDINGS:
         return _POSTGRES_SURROUNDINGS[state[:2]]
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return "connection lost"
@@ -74,6 +83,7 @@ class _Gone(Exception):  # noqa: N818 (a state, turned into StorageUnavailable b
 class _Waiting:
     work: Callable[[AsyncConnection], Awaitable[Any]]
     done: asyncio.Future[Any]
+    attempts: int = 0
 
     def resolve(self, result: object) -> None:
         if not self.done.done():
@@ -92,6 +102,7 @@ class GroupWriter:
         self._clock = clock
         self._max_waiting = max_waiting
         self._waiting: deque[_Waiting] = deque()
+        self._group: list[_Waiting] = []
         self._wake = asyncio.Event()
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
@@ -148,12 +159,14 @@ class GroupWriter:
                 await self._wake.wait()
                 self._wake.clear()
                 while self._waiting:
-                    await self._commit([self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))])
+                    self._group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
+                    await self._commit(self._group)
                 if self._stopping:
                     return
         finally:
-            while self._waiting:
-                self._waiting.popleft().fail(StorageUnavailable("database: closed"))
+            for waiting in (*self._group, *self._waiting):
+                waiting.fail(StorageUnavailable("database: closed"))
+            self._waiting.clear()
 
     async def _commit(self, group: list[_Waiting]) -> bool:
         """Settle every write of the group; False when the database was not there."""
@@ -165,8 +178,6 @@ class GroupWriter:
             results = await self._transact(group)
         except BaseException as error:
             if not isinstance(error, Exception) and _ends_the_writer(error):
-                for waiting in group:
-                    waiting.fail(StorageUnavailable("database: closed"))
                 raise
             return await self._failed(group, error)
         self._seconds.observe((self._clock.monotonic_ms() - started) / 1000)
@@ -184,6 +195,12 @@ class GroupWriter:
     async def _failed(self, group: list[_Waiting], error: BaseException) -> bool:
         """Nothing of the group is known to be committed: find the culprit, unless that is the database itself."""
         reason = str(error) if isinstance(error, _Gone) else why_unavailable(error)
+        conflict = _sqlstate(error) in _CONFLICTS
+        if conflict and len(group) == 1 and group[0].attempts < ATTEMPTS:
+            group[0].attempts += 1
+            return await self._commit(group)
+        if conflict and len(group) > 1:
+            reason = None
         if reason is not None:
             await self._disconnect(broken=True)
         # Where the database failed nothing is run again: a commit under way may have arrived after all.
@@ -231,9 +248,15 @@ class GroupWriter:
             if broken:
                 await connection.invalidate()
             await connection.close()
-        except Exception as error:
-            if why_unavailable(error) is None:
-                raise
+        except Exception:
+            # It is thrown away because it misbehaved; that it does so once more changes nothing.
+            _log.warning("closing the writing connection failed", exc_info=True)
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """PostgreSQL's code of what went wrong, of SQLAlchemy's wrapper or of the driver's own exception."""
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return state if isinstance(state, str) else None
 
 
 def _ends_the_writer(error: BaseException) -> bool:
