@@ -88,7 +88,7 @@ class ActorClient:
         A document whose ``id`` is not the address it came from is asked for once more, at its id, on the same host
         only. A key that stands alone leads to its owner, who has to list that very key.
         """
-        document = await self._document(without_fragment(url))
+        document = await self.fetch_document(without_fragment(url))
         if isinstance(document, Refused):
             return document
         members, final_url = document
@@ -104,7 +104,7 @@ class ActorClient:
         return read_actor(members)
 
     async def _at_its_id(self, actor_id: str) -> ActorDocument | Refused:
-        document = await self._document(without_fragment(actor_id))
+        document = await self.fetch_document(without_fragment(actor_id))
         if isinstance(document, Refused):
             return document
         members, final_url = document
@@ -125,8 +125,9 @@ class ActorClient:
             return refuse(SignatureReason.KEY_OWNER, "the key's owner does not list it")
         return actor
 
-    async def _document(self, url: str) -> tuple[dict[str, Any], str] | Refused:
-        """The members of a JSON object of the right content type, and the canonical URL that it came from."""
+    async def fetch_document(self, url: str) -> tuple[dict[str, Any], str] | Refused:
+        """Any ActivityPub document in one request: the members of its JSON object, and the canonical URL that it came
+        from in the end. Whether its ``id`` is that URL is for the caller to see."""
         try:
             answer = await self._http.get(url, accept=ACCEPT, sign=self._sign, max_bytes=MAX_BYTES)
         except FetchFailed as failure:

@@ -17,7 +17,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from federation.remote_keys import KeyCache, KeyPolicy, RemoteKey, load_public_key
+from federation.public_keys import load_public_key
+from federation.remote_keys import KeyCache, KeyPolicy, RemoteKey
 from foundation.errors import ConfigError
 
 __all__ = ["DEFAULT_BITS", "KeyCache", "KeyPair", "KeyPolicy", "RemoteKey", "load_or_create", "load_public_key"]

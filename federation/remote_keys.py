@@ -1,4 +1,4 @@
-"""Public keys of others: what is accepted as one, and a cache that fetches each at most once at a time.
+"""Public keys of others in memory: each is fetched when it is needed, and at most once at a time.
 
 Import these names from :mod:`federation.keys`.
 """
@@ -11,12 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
-
 from federation.actors import ActorDocument
+from federation.public_keys import load_public_key
 from federation.signatures.cavage import without_fragment
 from federation.signatures.reasons import SignatureReason, refuse
 from federation.signatures.verifier import DEFAULT_MINIMUM_KEY_BITS, Inspected, PublicKey, Verdict, Verified, check
@@ -25,12 +21,6 @@ from foundation.errors import Refused
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
-
-MAX_PEM_CHARS = 5000
-"""PeerTube 6.3 keeps public keys in columns of this length."""
-_MAX_RSA_BITS = 8192  # one verification costs with the square of the length
-_MAX_EXPONENT = 1 << 32
-_SPKI = "-----BEGIN PUBLIC KEY-----"
 
 
 class ActorFetcher(Protocol):
@@ -61,9 +51,10 @@ class RemoteKey:
 class KeyPolicy:
     """Bounds of a :class:`KeyCache`; durations in milliseconds.
 
-    ``ttl_ms``: after this a key is fetched again (PeerTube 6.3 refreshes actors every two days). ``negative_ttl_ms``:
-    for so long a keyId that came to nothing is not tried again; ``gone_ttl_ms``: likewise, when its host says that
-    there is no such actor. ``refetch_interval_ms``: a key is fetched again for a wrong signature at most this often.
+    ``ttl_ms``: after this a key is fetched again (PeerTube 6.3 refreshes actors every two days); while its host cannot
+    be asked it serves for as long again. ``negative_ttl_ms``: for so long a keyId that came to nothing is not tried
+    again; ``gone_ttl_ms``: likewise, when its host says that there is no such actor. ``refetch_interval_ms``: a key is
+    fetched again for a wrong signature at most this often.
     """
 
     own_authorities: frozenset[str] = frozenset()
@@ -81,37 +72,12 @@ class KeyPolicy:
 
 @dataclass(slots=True)
 class _Entry:
+    """Monotonic instants: fetched again after ``until_ms``, of no use after ``stale_until_ms``."""
+
     key: RemoteKey
     until_ms: int
+    stale_until_ms: int
     next_refetch_ms: int
-
-
-def load_public_key(pem: object, minimum_bits: int = DEFAULT_MINIMUM_KEY_BITS) -> PublicKey | Refused:
-    """A usable key out of ``publicKeyPem``: SPKI PEM, RSA of at least ``minimum_bits``, or Ed25519.
-
-    ``BEGIN RSA PUBLIC KEY`` (PKCS#1) is refused, as PeerTube 6.3 does. No refusal repeats any of the text.
-    """
-    if not isinstance(pem, str) or len(pem) > MAX_PEM_CHARS:
-        return refuse(SignatureReason.BAD_KEY, f"publicKeyPem is no text of up to {MAX_PEM_CHARS} characters")
-    if "PRIVATE KEY" in pem:
-        return refuse(SignatureReason.PRIVATE_KEY, "publicKeyPem holds a private key")
-    text = pem.strip()
-    if not text.startswith(_SPKI) or not text.isascii():
-        return refuse(SignatureReason.BAD_KEY, "publicKeyPem is not PEM that begins with BEGIN PUBLIC KEY")
-    try:
-        key = serialization.load_pem_public_key(text.encode("ascii"))
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return refuse(SignatureReason.BAD_KEY, "publicKeyPem cannot be read")
-    if isinstance(key, Ed25519PublicKey):
-        return key
-    if not isinstance(key, RSAPublicKey):
-        return refuse(SignatureReason.BAD_KEY, "the key is neither RSA nor Ed25519")
-    if not minimum_bits <= key.key_size <= _MAX_RSA_BITS:
-        return refuse(SignatureReason.WEAK_KEY, f"RSA keys have {minimum_bits} to {_MAX_RSA_BITS} bits")
-    exponent = key.public_numbers().e
-    if exponent < 3 or exponent % 2 == 0 or exponent > _MAX_EXPONENT:
-        return refuse(SignatureReason.WEAK_KEY, "the RSA exponent is not sane")
-    return key
 
 
 class KeyCache:
@@ -201,13 +167,13 @@ class KeyCache:
             # The one who fetched was cancelled: somebody who still wants the key goes on.
         refusal = self._may_not_fetch(name)
         if refusal is not None:
-            return refusal
+            busy = refusal.reason == SignatureReason.TOO_MANY_FETCHES
+            return (self._stale(name) if busy else None) or refusal
         future: asyncio.Future[RemoteKey | Refused | None] = asyncio.get_running_loop().create_future()
         self._in_flight[name] = future
         outcome: RemoteKey | Refused | None = None
         try:
-            outcome = await self._fetch(name)
-            self._remember(name, outcome)
+            outcome = self._remembered(name, await self._fetch(name))
         finally:
             del self._in_flight[name]
             future.set_result(outcome)
@@ -251,27 +217,41 @@ class KeyCache:
             fetched_ms=self._clock.now_ms(),
         )
 
-    def _remember(self, name: str, outcome: RemoteKey | Refused) -> None:
+    def _stale(self, name: str) -> RemoteKey | None:
+        """A key past its time that serves on, because its host cannot be asked just now."""
+        entry, now_ms = self._keys.get(name), self._clock.monotonic_ms()
+        if entry is None or now_ms >= entry.stale_until_ms:
+            return None
+        entry.until_ms = max(entry.until_ms, now_ms + self._policy.negative_ttl_ms)
+        return entry.key
+
+    def _remembered(self, name: str, outcome: RemoteKey | Refused) -> RemoteKey | Refused:
+        """What a fetch means for those who asked, kept for those who will."""
         now_ms = self._clock.monotonic_ms()
         if isinstance(outcome, RemoteKey):
             self._fetched.labels("ok").inc()
             self._negative.pop(name, None)
             known = self._keys.get(name)
             next_refetch_ms = now_ms if known is None else known.next_refetch_ms
-            self._keys[name] = _Entry(outcome, now_ms + self._policy.ttl_ms, next_refetch_ms)
+            ttl_ms = self._policy.ttl_ms
+            self._keys[name] = _Entry(outcome, now_ms + ttl_ms, now_ms + 2 * ttl_ms, next_refetch_ms)
             self._keys.move_to_end(name)
             if len(self._keys) > self._policy.max_keys:
                 self._keys.popitem(last=False)
-            return
+            return outcome
         self._fetched.labels(outcome.reason).inc()
         entry = self._keys.get(name)
         if entry is not None and now_ms < entry.until_ms:
-            return
+            return outcome
+        stale = self._stale(name) if outcome.reason == SignatureReason.KEY_UNAVAILABLE else None
+        if stale is not None:
+            return stale
         gone = outcome.reason == SignatureReason.ACTOR_GONE
         lifetime_ms = self._policy.gone_ttl_ms if gone else self._policy.negative_ttl_ms
         self._negative[name] = (now_ms + lifetime_ms, outcome)
         if len(self._negative) > self._policy.max_negative:
             self._negative.popitem(last=False)
+        return outcome
 
 
 def key_id_refusal(key_id: str, host: str | None, policy: KeyPolicy) -> Refused | None:

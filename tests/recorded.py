@@ -1,4 +1,4 @@
-"""Typed access to the traffic recorded from PeerTube 6.3 in ``tests/fixtures``: ``from recorded import load_exchange``."""
+"""Typed access to the traffic recorded from PeerTube 6.3: ``from recorded import load_exchange``."""
 
 from __future__ import annotations
 
