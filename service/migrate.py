@@ -1,0 +1,45 @@
+"""Bring a database to the schema of this release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+
+from foundation.database import Database, Transaction
+from foundation.errors import StorageUnavailable
+
+SCRIPTS = Path(__file__).resolve().parent / "migrations"
+
+_LOCK = 0x0FED1_51E35
+"""Key of the PostgreSQL advisory lock: two processes that start together migrate one after the other."""
+
+
+async def migrate(db: Database) -> None:
+    """Run what is missing, in one transaction: afterwards the schema is this release's, or what it was before.
+
+    Raises StorageUnavailable when a later release has migrated the database already.
+    """
+
+    async def work(tx: Transaction) -> None:
+        if tx.dialect.name == "postgresql":
+            await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        await tx.run_sync(upgrade)
+
+    await db.write(work)
+
+
+def upgrade(connection: Connection) -> None:
+    """As ``migrate``, on a connection whose transaction the caller commits."""
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+    if unknown:
+        raise StorageUnavailable(f"database: its schema is of a later release ({', '.join(sorted(unknown))})")
+    command.upgrade(config, "head")

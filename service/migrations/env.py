@@ -1,0 +1,15 @@
+"""What Alembic runs for every command; the open connection comes from ``service.migrate``."""
+
+from __future__ import annotations
+
+from alembic import context
+
+from service import schema
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=schema.load(),
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

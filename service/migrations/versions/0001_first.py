@@ -1,0 +1,100 @@
+"""The schema of the first release (made by ``python -m service.migrations.regenerate``)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "activity_log",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("activity_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("audience", sa.String(length=270), nullable=False),
+        sa.Column("recipient", sa.Text(), server_default="", nullable=False),
+        sa.Column("inbox", sa.Text(), server_default="", nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_activity_log")),
+        sa.UniqueConstraint("activity_id", "audience", name=op.f("uq_activity_log_activity_id_audience")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_activity_log_audience_seq", "activity_log", ["audience", "seq"], unique=False)
+    op.create_index("ix_activity_log_created_ms", "activity_log", ["created_ms"], unique=False)
+    op.create_index("ix_activity_log_subject", "activity_log", ["subject"], unique=False)
+    op.create_table(
+        "delivery_exceptions",
+        sa.Column("host", sa.String(length=270), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_try_ms", sa.BigInteger(), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("set_aside", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.PrimaryKeyConstraint("host", "seq", name=op.f("pk_delivery_exceptions")),
+    )
+    op.create_index(
+        "ix_delivery_exceptions_next_try_ms", "delivery_exceptions", ["set_aside", "next_try_ms"], unique=False
+    )
+    op.create_table(
+        "peer_cursors",
+        sa.Column("host", sa.String(length=270), nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=False),
+        sa.Column("followed_seq", sa.BigInteger(), nullable=True),
+        sa.Column("success_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_peer_cursors")),
+    )
+    op.create_table(
+        "remote_views",
+        sa.Column("activity", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("activity", name=op.f("pk_remote_views")),
+    )
+    op.create_index("ix_remote_views_at_ms", "remote_views", ["at_ms"], unique=False)
+    op.create_table(
+        "videos",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("origin", sa.String(length=270), nullable=False),
+        sa.Column("local", sa.Boolean(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("duration_s", sa.BigInteger(), nullable=False),
+        sa.Column("is_live", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("channel", sa.String(length=255), nullable=False),
+        sa.Column("owner", sa.Text(), server_default="", nullable=False),
+        sa.Column("privacy", sa.String(length=16), nullable=False),
+        sa.Column("published_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("views_announced", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("announced_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("page_url", sa.Text(), nullable=True),
+        sa.Column("description", sa.Text(), nullable=True),
+        sa.Column("refreshed_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.CheckConstraint("duration_s >= 0", name=op.f("ck_videos_duration")),
+        sa.CheckConstraint("views >= 0", name=op.f("ck_videos_views")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_videos")),
+        sa.UniqueConstraint("url", name=op.f("uq_videos_url")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_videos_uuid")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_videos_local_published", "videos", ["local", "published_ms"], unique=False)
+    op.create_index("ix_videos_local_refreshed", "videos", ["local", "refreshed_ms"], unique=False)
+    op.create_table(
+        "video_views",
+        sa.Column("video_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("hour_ms", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["video_number"], ["videos.number"], name=op.f("fk_video_views_video_number"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("video_number", "hour_ms", name=op.f("pk_video_views")),
+    )
+    op.create_index("ix_video_views_hour_ms", "video_views", ["hour_ms"], unique=False)
