@@ -144,13 +144,17 @@ def _scan(text: str) -> dict[str, tuple[str, bool]] | str:
             return f"{name[:20]} is given twice"
         if len(pairs) == _MAX_PARAMS:
             return "it has too many parameters"
-        at = _after_spaces(text, equals + 1)
+        at = equals + 1
+        if text.startswith(" ", at):
+            at = _after_spaces(text, at)
         if text.startswith('"', at):
             end = text.find('"', at + 1)
             if end < 0:
                 return "a quote is not closed"
             pairs[name] = (text[at + 1 : end], True)
-            at = _after_spaces(text, end + 1)
+            at = end + 1
+            if text.startswith(" ", at):
+                at = _after_spaces(text, at)
         else:
             end = text.find(",", at)
             end = length if end < 0 else end

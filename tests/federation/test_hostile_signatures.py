@@ -77,7 +77,7 @@ def with_host(request: SignedRequest, host: str) -> SignedRequest:
 def forged_by_hmac() -> SignedRequest:
     """Signed with our peer's public key as if it were a shared secret."""
     pem = rsa_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    text = "\n".join([f"(request-target): post /inbox", *(f"{n.lower()}: {v}" for n, v in base_headers())])  # noqa: F541
+    text = "\n".join(["(request-target): post /inbox", *(f"{n.lower()}: {v}" for n, v in base_headers())])
     mac = base64.b64encode(hmac.new(pem, text.encode(), hashlib.sha256).digest()).decode()
     return header(
         f'keyId="{KEY_ID}",algorithm="hmac-sha256",headers="(request-target) host date digest",signature="{mac}"'
