@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import aiohttp
@@ -36,20 +37,18 @@ def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
     end to the first address that is not trusted. Garbage ends the walk: the last good address stands. IPv4-mapped IPv6
     is folded to IPv4. A connection without an address (a Unix socket) gives the empty string and is never trusted.
     """
-    peer = _parse(_without_zone(request.remote or ""))
-    if peer is None:
+    hop = _parse((request.remote or "").partition("%")[0])
+    if hop is None:
         return ""
-    if not _is_trusted(peer, trusted):
-        return str(peer)
-    client = peer
-    for entry in _forwarded(request):
-        address = _parse(_without_port(entry))
-        if address is None:
-            break
-        client = address
-        if not _is_trusted(address, trusted):
-            break
-    return str(client)
+    if _is_trusted(hop.address, trusted):
+        for entry in _forwarded(request):
+            before = _parse(_without_port(entry))
+            if before is None:
+                break
+            hop = before
+            if not _is_trusted(hop.address, trusted):
+                break
+    return hop.text
 
 
 async def read_body(request: web.BaseRequest, limit: int, *, deadline_ms: int = 10_000) -> bytes | Refused:
@@ -129,21 +128,24 @@ def bearer_token(request: web.BaseRequest) -> str | None:
     return token
 
 
+@dataclass(frozen=True, slots=True)
+class _Hop:
+    address: Address
+    text: str
+
+
 @lru_cache(maxsize=4096)
-def _parse_cached(text: str) -> Address | None:
-    return parse_address(text)
+def _parse_short(text: str) -> _Hop | None:
+    address = parse_address(text)
+    return None if address is None else _Hop(address, str(address))
 
 
-def _parse(text: str) -> Address | None:
-    return _parse_cached(text) if len(text) <= 45 else None
+def _parse(text: str) -> _Hop | None:
+    return _parse_short(text) if len(text) <= 45 else None
 
 
 def _is_trusted(address: Address, trusted: Sequence[Network]) -> bool:
     return any(address in network for network in trusted)
-
-
-def _without_zone(text: str) -> str:
-    return text.partition("%")[0]
 
 
 def _without_port(entry: str) -> str:

@@ -69,6 +69,8 @@ def request_from(remote: str | None, *forwarded: str, headers: Sequence[tuple[st
         ("127.0.0.1", ("1.1.1.1, " * 5_000 + "198.51.100.1",), "198.51.100.1"),
         ("127.0.0.1", (",".join(["198.51.100.1", *["10.0.0.7"] * 5_000]),), "10.0.0.7"),
         ("127.0.0.1", ("9" * 100_000,), "127.0.0.1"),
+        ("127.0.0.1", ("198.51.100.1" + ",10.0.0.7" * 20,), "10.0.0.7"),
+        ("127.0.0.1", ("198.51.100.1," + "10.0.0.7".rjust(1_024 - len("98.51.100.1,")),), "10.0.0.7"),
     ],
 )
 def test_client_address(remote: str, forwarded: tuple[str, ...], client: str) -> None:
@@ -171,10 +173,7 @@ async def exchange(server: TestServer, head: str, *parts: bytes, path: str = "/"
     """Say exactly these bytes, then listen; the connection stays open for writing."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     try:
-        writer.write(f"POST {path} HTTP/1.1\r\nHost: h\r\n{head}\r\n".encode())
-        for part in parts:
-            writer.write(part)
-            await writer.drain()
+        writer.write(b"".join([f"POST {path} HTTP/1.1\r\nHost: h\r\n{head}\r\n".encode(), *parts]))
         answer = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = next(line for line in answer.splitlines() if line.lower().startswith("content-length"))
         text = (await reader.readexactly(int(length.partition(":")[2]))).decode()
@@ -205,6 +204,7 @@ CHUNKED = "Transfer-Encoding: chunked\r\n"
         # not announced: refused although the body never ends
         (CHUNKED, (chunked(b"x" * (LIMIT + 1), 1),), (413, "body_too_large")),
         (CHUNKED, (chunked(b"x" * 50_000, 20_000),), (413, "body_too_large")),
+        (CHUNKED, (chunked(b"x" * (LIMIT + 1), 100), b"0\r\n\r\n"), (413, "body_too_large")),
         # compressed: refused unread
         ("Content-Length: 500\r\nContent-Encoding: gzip\r\n", (), (415, "content_encoding")),
         (
