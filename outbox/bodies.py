@@ -1,0 +1,75 @@
+"""How activities become bodies of requests: one each, or many in a Collection where the peer takes one. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from federation.vocabulary.build import Document, collection, encode
+
+MAX_BODY_BYTES = 90_000
+"""PeerTube's nginx takes 100 kB; room is left for what stands around the items."""
+MAX_ITEMS = 200
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing(Generic[Item]):
+    """One activity to be sent: ``body`` is complete JSON. ``item`` is whatever the caller wants back with its fate."""
+
+    actor: str
+    inbox: str
+    body: bytes
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel(Generic[Item]):
+    """One request: who signs it, where it goes, and what it delivers."""
+
+    actor: str
+    inbox: str
+    body: bytes
+    items: tuple[Item, ...]
+
+
+def bodies(activities: Sequence[Outgoing[Item]], *, batch: bool, serial: str) -> list[Parcel[Item]]:
+    """The requests that deliver these activities, in their order.
+
+    Without ``batch`` each is a request. With it, neighbours of the same actor and inbox share one, within
+    `MAX_BODY_BYTES` and `MAX_ITEMS`; ``serial`` makes the ids of their Collections new.
+    """
+    if not batch:
+        return [Parcel(one.actor, one.inbox, one.body, (one.item,)) for one in activities]
+    parcels: list[Parcel[Item]] = []
+    group: list[Outgoing[Item]] = []
+    size = 0
+    for one in activities:
+        full = size + len(one.body) > MAX_BODY_BYTES or len(group) >= MAX_ITEMS
+        if group and (full or (one.actor, one.inbox) != (group[0].actor, group[0].inbox)):
+            parcels.append(_together(group, f"{serial}-{len(parcels)}"))
+            group, size = [], 0
+        group.append(one)
+        size += len(one.body)
+    if group:
+        parcels.append(_together(group, f"{serial}-{len(parcels)}"))
+    return parcels
+
+
+def _together(group: Sequence[Outgoing[Item]], serial: str) -> Parcel[Item]:
+    first = group[0]
+    if len(group) == 1:
+        return Parcel(first.actor, first.inbox, first.body, (first.item,))
+    items = [_bare(one.body) for one in group]
+    body = encode(collection(actor=first.actor, id_=f"{first.actor}/collections/{serial}", items=items))
+    return Parcel(first.actor, first.inbox, body, tuple(one.item for one in group))
+
+
+def _bare(body: bytes) -> Document:
+    document: dict[str, Any] = msgspec.json.decode(body)
+    document.pop("@context", None)
+    return document

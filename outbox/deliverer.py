@@ -1,0 +1,331 @@
+"""Brings everything that is said to whoever should hear it: one round at a time per peer, many peers at once.
+
+A peer in trouble waits by itself, longer each time, and its rounds run in a lane of their own: a host that hangs holds
+up nobody else. Whatever is sent twice by a stop in the middle is the same activity, which receivers know.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from foundation.clock import Clock
+from foundation.errors import StorageUnavailable
+from foundation.metrics import Metrics
+from outbox.durable_lane import DurableLane
+from outbox.lanes import Served
+from outbox.log import FOLLOWERS, ActivityLog
+from outbox.posting import Outcome
+from outbox.retry import Meaning, RetryPolicy
+from outbox.routing import RouteBook
+from outbox.soft_lanes import Numbers, TellLane, TotalsLane
+from outbox.tells import TellSlots
+from outbox.totals import TotalsBoard
+from views.model import Video
+from views.ports import Tell
+
+_logger = logging.getLogger(__name__)
+
+STORE_WAIT_MS = 1_000
+"""How long to leave a database alone that did not answer."""
+HOUSEKEEPING_MS = 60_000
+MAX_WAIT_MS = 60_000
+STOP_WITHIN_S = 1.5
+FORGET_FAILURE_MS = 2 * 3_600_000
+"""How long trouble is remembered of a host for which nothing is left to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRules:
+    """``announce_within_ms`` as configured. At most ``concurrency`` healthy peers are served at once, and besides them
+    at most ``troubled`` of those whose last delivery failed."""
+
+    announce_within_ms: int = 3_000
+    concurrency: int = 64
+    troubled: int = 16
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+
+@dataclass(slots=True)
+class _Peer:
+    """Where a host stands. ``durable``: the log may hold something for it. Instants are monotonic."""
+
+    durable: bool = False
+    busy: bool = False
+    failures: int = 0
+    failed_ms: int = 0
+    not_before_ms: int = 0
+    exception_ms: int | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    durable: DurableLane
+    tells: TellLane
+    totals: TotalsLane
+
+
+class Deliverer:
+    """Owner of all deliveries. ``start`` and ``stop`` once; everything else is safe at any time and never blocks."""
+
+    def __init__(
+        self,
+        *,
+        log: ActivityLog,
+        slots: TellSlots,
+        board: TotalsBoard,
+        book: RouteBook,
+        lanes: Lanes,
+        numbers: Numbers,
+        rules: DeliveryRules,
+        clock: Clock,
+        metrics: Metrics,
+        random: Callable[[], float],
+    ) -> None:
+        self._log = log
+        self._slots = slots
+        self._board = board
+        self._book = book
+        self._lanes = lanes
+        self._numbers = numbers
+        self._rules = rules
+        self._clock = clock
+        self._random = random
+        self._peers: dict[str, _Peer] = {}
+        self._moved: dict[int, Video] = {}
+        self._pulse_ms = 0
+        self._seen_seq = 0
+        self._look = True
+        self._swept_ms = 0
+        self._wake = asyncio.Event()
+        self._healthy = asyncio.Semaphore(rules.concurrency)
+        self._troubled = asyncio.Semaphore(rules.troubled)
+        self._main: asyncio.Task[None] | None = None
+        self._rounds: set[asyncio.Task[None]] = set()
+        self._crowded = metrics.counter("fediviews_tells_crowded_total", "Viewers to tell that found no room")
+        self._rounds_metric = metrics.gauge("fediviews_delivery_rounds", "Peers being served now")
+
+    # What is said
+
+    def tell(self, tell: Tell) -> None:
+        """A viewer for its origin: soft, one slot, the newest wins."""
+        if self._slots.put(tell):
+            self._crowded.inc()
+        self._wake.set()
+
+    def number_moved(self, video: Video) -> None:
+        """The number shown of a video of ours may have moved. O(1)."""
+        if video.federated and video.local:
+            self._moved[video.number] = video
+            self._wake.set()
+
+    def committed(self) -> None:
+        """There may be something new in the log."""
+        self._look = True
+        self._wake.set()
+
+    def wake(self, host: str) -> None:
+        """Look at this host again: it began to follow, or its software became known."""
+        self._peer(host).durable = True
+        self._wake.set()
+
+    def spoke(self, host: str) -> None:
+        """The host is alive: what waits for it need not wait longer than after a first failure."""
+        peer = self._peers.get(host)
+        if peer is not None and peer.failures > 1:
+            soon_ms = peer.failed_ms + self._rules.retry.first_ms
+            if soon_ms < peer.not_before_ms:
+                peer.failures = 1
+                peer.not_before_ms = soon_ms
+                self._wake.set()
+
+    def forget(self, host: str) -> None:
+        """The host was blocked, or follows us no longer: no soft state for it."""
+        self._slots.forget(host)
+        self._board.forget_peer(host)
+
+    def troubled(self) -> dict[str, str]:
+        """Hosts whose last delivery failed, and why."""
+        return {host: peer.last_error for host, peer in self._peers.items() if peer.failures}
+
+    # Life
+
+    async def start(self) -> None:
+        """Begin with what a restart left undelivered. Raises StorageUnavailable."""
+        for host in await self._log.owed():
+            self._peer(host).durable = True
+        self._main = asyncio.create_task(self._run(), name="deliverer")
+
+    async def stop(self) -> None:
+        """Stop within two seconds; deliveries under way are broken off, to be repeated after the next start."""
+        tasks = [task for task in (self._main, *self._rounds) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+        self._main = None
+
+    async def _run(self) -> None:
+        while True:
+            self._wake.clear()
+            try:
+                await self._gather()
+                wait_ms = self._dispatch()
+            except StorageUnavailable:
+                self._look = True
+                await self._clock.sleep_ms(STORE_WAIT_MS)
+                continue
+            except Exception:
+                _logger.exception("the deliverer met a bug; it goes on")
+                await self._clock.sleep_ms(STORE_WAIT_MS)
+                continue
+            await self._sleep(wait_ms)
+
+    async def _sleep(self, wait_ms: int) -> None:
+        """Until something is said, or the time has come."""
+        if self._wake.is_set():
+            return
+        waits = [
+            asyncio.ensure_future(self._wake.wait()),
+            asyncio.ensure_future(self._clock.sleep_ms(min(max(wait_ms, 1), MAX_WAIT_MS))),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.gather(*waits, return_exceptions=True)
+
+    async def _gather(self) -> None:
+        """Take in what was said since the last time."""
+        now_ms = self._clock.monotonic_ms()
+        if self._look:
+            self._look = False
+            for audience, seq in (await self._log.heads(self._seen_seq)).items():
+                self._seen_seq = max(self._seen_seq, seq)
+                for host in self._book.follower_hosts() if audience == FOLLOWERS else (audience,):
+                    self._peer(host).durable = True
+        if self._moved and self._pulse_ms <= now_ms:
+            self._pulse_ms = now_ms + max(1, self._rules.announce_within_ms // 3)
+            await self._read_moved()
+        self._board.tick(self._clock.monotonic_ms())
+        if now_ms - self._swept_ms >= HOUSEKEEPING_MS:
+            self._swept_ms = now_ms
+            self._slots.sweep(self._clock.now_ms())
+
+    async def _read_moved(self) -> None:
+        moved, self._moved = self._moved, {}
+        videos = list(moved.values())
+        try:
+            numbers = await self._numbers(videos)
+        except StorageUnavailable:
+            self._moved = moved | self._moved
+            raise
+        for video, number in zip(videos, numbers, strict=True):
+            self._board.observe(video.number, number.viewers, self._clock.monotonic_ms())
+
+    def _dispatch(self) -> int:
+        """Begin a round with every host that is due; how long until the next one is, in milliseconds."""
+        now_ms = self._clock.monotonic_ms()
+        wait_ms = MAX_WAIT_MS
+        due = self._due_hosts()
+        for host, peer in list(self._peers.items()):
+            if peer.exception_ms is not None and peer.exception_ms <= now_ms:
+                peer.exception_ms, peer.durable = None, True
+            if peer.busy:
+                continue
+            if not (peer.durable or host in due):
+                if peer.exception_ms is not None:
+                    wait_ms = min(wait_ms, peer.exception_ms - now_ms)
+                elif not peer.failures or now_ms - peer.failed_ms > FORGET_FAILURE_MS:
+                    del self._peers[host]
+            elif peer.not_before_ms > now_ms:
+                wait_ms = min(wait_ms, peer.not_before_ms - now_ms)
+            else:
+                self._begin(host, peer)
+        board_ms = self._board.next_ms()
+        if board_ms is not None:
+            wait_ms = min(wait_ms, board_ms - now_ms)
+        if self._moved:
+            wait_ms = min(wait_ms, self._pulse_ms - now_ms)
+        return wait_ms
+
+    def _due_hosts(self) -> set[str]:
+        """Hosts with soft state due, each made known."""
+        due = set(self._slots.hosts())
+        for host in self._book.follower_hosts():
+            route = self._book.route(host)
+            if route.views and not route.blocked and self._board.is_due(route.cadence, host):
+                due.add(host)
+        for host in due:
+            self._peer(host)
+        return due
+
+    def _peer(self, host: str) -> _Peer:
+        return self._peers.setdefault(host, _Peer())
+
+    def _begin(self, host: str, peer: _Peer) -> None:
+        peer.busy = True
+        task = asyncio.create_task(self._serve(host, peer), name="delivery")
+        self._rounds.add(task)
+        task.add_done_callback(self._rounds.discard)
+
+    async def _serve(self, host: str, peer: _Peer) -> None:
+        lane = self._troubled if peer.failures else self._healthy
+        failure: Outcome | None
+        try:
+            async with lane:
+                with self._rounds_metric.track_inprogress():
+                    failure = await self._round(host, peer)
+        except StorageUnavailable:
+            peer.durable = True
+            failure = Outcome(Meaning.LATER, "storage_unavailable")
+        except Exception:
+            _logger.exception("a delivery round met a bug")
+            failure = Outcome(Meaning.LATER, "bug")
+        finally:
+            peer.busy = False
+        self._note(peer, failure)
+        self._wake.set()
+
+    async def _round(self, host: str, peer: _Peer) -> Outcome | None:
+        """Everything for one host, lane by lane, until nothing is left or one fails."""
+        while True:
+            route = self._book.route(host)
+            peer.durable, durable = False, peer.durable
+            if route.blocked:
+                self.forget(host)
+                return None
+            served = [await self._lanes.durable.serve(route)] if durable else []
+            if not _failed(served) and self._slots.has(host):
+                served.append(await self._lanes.tells.serve(route))
+            if not _failed(served) and route.inboxes and route.views:
+                served.append(await self._lanes.totals.serve(route))
+            if durable:
+                peer.durable = peer.durable or served[0].more or served[0].failure is not None
+                next_try_ms = await self._log.next_try_ms(host)
+                if next_try_ms is not None:
+                    ahead_ms = max(0, next_try_ms - self._clock.now_ms())
+                    peer.exception_ms = self._clock.monotonic_ms() + ahead_ms
+            failure = _failed(served)
+            if failure is not None or not any(one.more for one in served):
+                return failure
+
+    def _note(self, peer: _Peer, failure: Outcome | None) -> None:
+        if failure is None:
+            peer.failures, peer.last_error = 0, ""
+            return
+        peer.failures += 1
+        peer.failed_ms = self._clock.monotonic_ms()
+        peer.last_error = failure.reason
+        wait_ms = self._rules.retry.wait_ms(peer.failures, self._random, failure.retry_after_s)
+        peer.not_before_ms = peer.failed_ms + wait_ms
+
+
+def _failed(served: list[Served]) -> Outcome | None:
+    return next((one.failure for one in served if one.failure is not None), None)

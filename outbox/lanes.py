@@ -1,0 +1,62 @@
+"""What a round with one peer consists of: the durable activities, then viewers for their origin, then totals.
+
+Each lane does a bounded amount, stops at the first sign of a peer in trouble, and says what it met.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from foundation.clock import Clock
+from foundation.metrics import Metrics
+from outbox.bodies import Item, Outgoing, Parcel, bodies
+from outbox.posting import Outcome, Poster
+from outbox.retry import Meaning
+from outbox.routing import Route
+
+SINGLES_MS = 3_600_000
+"""How long a peer that refused a Collection gets its activities one by one."""
+MAX_SINGLES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """How a lane ended: ``failure`` when the peer is in trouble, ``more`` when there is work left right now."""
+
+    failure: Outcome | None = None
+    more: bool = False
+    sent: int = 0
+
+
+class Courier:
+    """Posts parcels to a peer, and remembers who does not take Collections."""
+
+    def __init__(self, poster: Poster, clock: Clock, metrics: Metrics) -> None:
+        self._poster = poster
+        self._clock = clock
+        self._serial = 0
+        self._singles_until: dict[str, int] = {}
+        self.dropped = metrics.counter(
+            "fediviews_undelivered_total", "Activities that were given up, by kind and reason", ["kind", "reason"]
+        )
+
+    def pack(self, route: Route, activities: Sequence[Outgoing[Item]]) -> list[Parcel[Item]]:
+        self._serial += 1
+        batch = route.batch and self._singles_until.get(route.host, 0) <= self._clock.monotonic_ms()
+        return bodies(activities, batch=batch, serial=f"{self._clock.now_ms()}-{self._serial}")
+
+    async def deliver(self, route: Route, parcel: Parcel[Item]) -> Outcome:
+        """Post to the parcel's inbox; to every inbox of the followers when it names none. The first failure counts."""
+        outcome = Outcome(Meaning.GONE, "no_inbox")
+        for inbox in (parcel.inbox,) if parcel.inbox else route.inboxes:
+            outcome = await self._poster.post(route.host, parcel.actor, inbox, parcel.body)
+            if not outcome.delivered:
+                break
+        return outcome
+
+    def one_by_one(self, host: str) -> None:
+        """The peer refused a Collection."""
+        while len(self._singles_until) >= MAX_SINGLES:
+            del self._singles_until[next(iter(self._singles_until))]
+        self._singles_until[host] = self._clock.monotonic_ms() + SINGLES_MS

@@ -1,0 +1,103 @@
+"""One signed POST to an inbox, and what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from federation.signatures.signer import Signer
+from federation.vocabulary import CONTENT_TYPE
+from foundation.clock import Clock
+from foundation.errors import FetchFailed
+from foundation.http_response import HttpResponse
+from foundation.metrics import Metrics
+from outbox.retry import Meaning, meaning
+
+ACCEPT = "application/activity+json, application/ld+json"
+
+
+class HttpPoster(Protocol):
+    """The part of `foundation.http.HttpClient` that is needed here. Raises FetchFailed."""
+
+    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str]) -> HttpResponse: ...
+
+
+class DateObserver(Protocol):
+    """Learns a peer's clock (``date_ms``) from an answer that arrived at ``received_ms``; both Unix milliseconds."""
+
+    def __call__(self, host: str, date_ms: int, received_ms: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a delivery. ``reason`` is a stable word; ``received_ms`` when the answer came, if one came."""
+
+    meaning: Meaning
+    reason: str
+    status: int | None = None
+    retry_after_s: int | None = None
+    received_ms: int = 0
+
+    @property
+    def delivered(self) -> bool:
+        return self.meaning is Meaning.DELIVERED
+
+
+class Poster:
+    """Signs in a small thread pool (an RSA signature costs a quarter of a millisecond) and posts.
+
+    ``signer_of`` gives the signer of one of our actors by its URL.
+    """
+
+    def __init__(
+        self,
+        *,
+        http: HttpPoster,
+        signer_of: Callable[[str], Signer],
+        clock: Clock,
+        metrics: Metrics,
+        observe_date: DateObserver,
+        threads: int = 2,
+    ) -> None:
+        self._http = http
+        self._signer_of = signer_of
+        self._clock = clock
+        self._observe_date = observe_date
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sign")
+        posts = metrics.counter("fediviews_deliveries_total", "Signed POSTs to peers by what came of them", ["outcome"])
+        self._counts = {one: posts.labels(one.value) for one in Meaning}
+        self._bytes = metrics.counter("fediviews_delivered_bytes_total", "Bytes of the bodies posted to peers")
+
+    async def post(self, host: str, actor: str, url: str, body: bytes) -> Outcome:
+        """Deliver a body to an inbox of ``host``, signed by our actor. Never raises for what the peer does."""
+        outcome = await self._post(host, actor, url, body)
+        self._counts[outcome.meaning].inc()
+        return outcome
+
+    async def _post(self, host: str, actor: str, url: str, body: bytes) -> Outcome:
+        signer = self._signer_of(actor)
+        try:
+            signed = await asyncio.get_running_loop().run_in_executor(
+                self._pool, signer.sign_headers, "POST", url, body, self._clock.now_ms()
+            )
+        except ValueError:
+            return Outcome(Meaning.REFUSED, "bad_inbox")
+        try:
+            answer = await self._http.post(
+                url, body, headers={**signed, "Content-Type": CONTENT_TYPE, "Accept": ACCEPT}
+            )
+        except FetchFailed as failure:
+            # Without an answer nothing is known about the message; with one (a cut body, say) its status counts.
+            return Outcome(meaning(failure.status), failure.reason, failure.status, failure.retry_after_s)
+        self._bytes.inc(len(body))
+        if answer.date_ms is not None:
+            self._observe_date(host, answer.date_ms, answer.received_ms)
+        return Outcome(
+            meaning(answer.status), f"status_{answer.status}", answer.status, answer.retry_after_s, answer.received_ms
+        )
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)

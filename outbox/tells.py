@@ -1,0 +1,80 @@
+"""Viewers of ours that origins should know: one slot each, the newest wins, gone when it expires. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from views.ports import Tell
+
+MAX_PER_HOST = 100_000
+"""Slots per origin; beyond it the oldest are dropped, to be told again when views asks for it."""
+
+_Slot = tuple[int, bytes]
+
+
+class TellSlots:
+    """Slots per origin, in the order they were first filled."""
+
+    def __init__(self, max_per_host: int = MAX_PER_HOST) -> None:
+        self._max = max_per_host
+        self._hosts: dict[str, OrderedDict[_Slot, Tell]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(slots) for slots in self._hosts.values())
+
+    def put(self, tell: Tell) -> int:
+        """Fill or refresh the viewer's slot; returns how many others had to go (0 or 1)."""
+        slots = self._hosts.setdefault(tell.video.origin, OrderedDict())
+        slots[_slot(tell)] = tell
+        if len(slots) <= self._max:
+            return 0
+        slots.popitem(last=False)
+        return 1
+
+    def has(self, host: str) -> bool:
+        return host in self._hosts
+
+    def hosts(self) -> list[str]:
+        return list(self._hosts)
+
+    def take(self, host: str, limit: int, now_ms: int) -> tuple[list[Tell], int]:
+        """Up to ``limit`` tells that have not expired, oldest first, out of their slots; and how many had expired."""
+        slots = self._hosts.get(host)
+        taken: list[Tell] = []
+        expired = 0
+        while slots and len(taken) < limit:
+            _, tell = slots.popitem(last=False)
+            if tell.expires_ms > now_ms:
+                taken.append(tell)
+            else:
+                expired += 1
+        if not slots:
+            self._hosts.pop(host, None)
+        return taken, expired
+
+    def give_back(self, tells: Iterable[Tell]) -> None:
+        """What could not be delivered, in front again, unless the viewer was told anew meanwhile."""
+        for tell in reversed(list(tells)):
+            slots = self._hosts.setdefault(tell.video.origin, OrderedDict())
+            slot = _slot(tell)
+            if slot not in slots and len(slots) < self._max:
+                slots[slot] = tell
+                slots.move_to_end(slot, last=False)
+
+    def sweep(self, now_ms: int) -> int:
+        """Forget what expired while its origin could not be reached; how many that were."""
+        before = len(self)
+        for host, slots in list(self._hosts.items()):
+            for slot in [slot for slot, tell in slots.items() if tell.expires_ms <= now_ms]:
+                del slots[slot]
+            if not slots:
+                del self._hosts[host]
+        return before - len(self)
+
+    def forget(self, host: str) -> None:
+        self._hosts.pop(host, None)
+
+
+def _slot(tell: Tell) -> _Slot:
+    return tell.video.number, tell.viewer
