@@ -1,0 +1,208 @@
+"""What ``config.yaml`` says, as frozen structs; every default is here and nowhere else.
+
+A field is the key of the same name. Exceptions: a duration's field ends in ``_ms`` and a size's in ``_bytes`` (the key
+does not), and a ``Key`` marker gives another name. ``config.yaml`` documents each key for administrators.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated
+
+from service.config.entries import ConfiguredVideo, LivekitKey, LivekitRoom, Peer, Site, Token, Webhook
+from service.config.spec import (
+    Decimal,
+    Duration,
+    Parsed,
+    Table,
+    Text,
+    Whole,
+)
+from service.config.storage import Database, Live, parse_database, parse_live
+from service.config.values import (
+    BaseUrl,
+    FileOrUrl,
+    Network,
+    Rate,
+    parse_file_or_url,
+    parse_network,
+    parse_path,
+    parse_rate,
+    parse_size,
+)
+from service.config.words import HeaderName, ImportUnknown, Limit, LogFormat, LogLevel, Name, Origin, WatchTime
+
+_LOOPBACK = BaseUrl("http", "127.0.0.1:8080", "127.0.0.1", 8080)
+_SQLITE = Database()
+_MEMORY = Live()
+_API_RATE = Rate(50, 10_000)
+_KEY_FETCH_RATE = Rate(30, 60_000)
+_PEER_RATE = Rate(500, 10_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Who we are. ``url`` is where every id of ours begins; ``actor`` the instance actor's user name."""
+
+    url: Origin = _LOOPBACK
+    name: Annotated[str, Text(longest=120)] = "Fediviews"
+    actor: Name = "peertube"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """The socket we serve on. ``port`` 0 takes a free one. ``max_body_bytes`` and ``body_timeout_ms`` bound an inbox
+    request; ``idle_timeout_ms`` is how long a silent keep-alive connection stays open."""
+
+    host: Annotated[str, Text(longest=253, pattern=r"[A-Za-z0-9.:_-]+", shape="an address or host name")] = "127.0.0.1"
+    port: Annotated[int, Whole(0, 65535)] = 8080
+    trusted_proxies: tuple[Annotated[Network, Parsed(parse_network, "a network")], ...] = (
+        ip_network("127.0.0.1/32"),
+        ip_network("::1/128"),
+    )
+    idle_timeout_ms: Annotated[int, Duration("1s", "1d")] = 600_000
+    max_body_bytes: Annotated[int, Parsed(parse_size, "a size", low=10_000, high=50_000_000)] = 500_000
+    body_timeout_ms: Annotated[int, Duration("100ms", "10m")] = 15_000
+    shutdown_grace_ms: Annotated[int, Duration("0s", "1m")] = 3_000
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """Where state lives. After loading, ``directory`` and an SQLite file's path are absolute."""
+
+    directory: Annotated[Path, Parsed(parse_path, "a path")] = Path("data")
+    database: Annotated[Database, Parsed(parse_database, "a database")] = _SQLITE
+    live: Annotated[Live, Parsed(parse_live, "a live store")] = _MEMORY
+
+
+@dataclass(frozen=True, slots=True)
+class WatchingInterval:
+    """How often players report, told to them through ``GET /api/v1/config``."""
+
+    anonymous_ms: Annotated[int, Duration("500ms", "10m")] = 5_000
+    users_ms: Annotated[int, Duration("500ms", "10m")] = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class MaxAge:
+    """How long hourly view buckets (and viewer rows) are kept, by whose video it is; None: for ever."""
+
+    local_ms: Annotated[int | None, Duration("1h", never=True)] = None
+    remote_ms: Annotated[int | None, Duration("1h", never=True)] = 30 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """How watching becomes viewers, views and watch time."""
+
+    viewer_lifetime_ms: Annotated[int, Duration("1s", "1h")] = 120_000
+    view_expiration_ms: Annotated[int, Duration("1s", "365d")] = 3_600_000
+    count_view_after_ms: Annotated[int, Duration("0s", "1h")] = 10_000
+    watching_interval: WatchingInterval = WatchingInterval()
+    trust_viewer_session_id: bool = True
+    stats_lifetime_ms: Annotated[int, Duration("1s", "30d")] = 3_600_000
+    watch_time: WatchTime = WatchTime.STRICT
+    rate_limit: Limit = _API_RATE
+    max_age: MaxAge = MaxAge()
+    max_viewers: Annotated[int, Whole(1, 1_000_000_000)] = 5_000_000
+    token_ttl_ms: Annotated[int, Duration("1s", "30d")] = 3_600_000
+    playback_rate: Annotated[float, Decimal(1.0, 16.0)] = 2.0
+    watch_time_slack_ms: Annotated[int, Duration("0s", "1m")] = 5_000
+    journal_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
+    sweep_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Federation:
+    """How we talk with other instances. See ``config.yaml`` for each key's meaning."""
+
+    open: bool = True
+    allow_http: bool = False
+    allow_private_addresses: bool = False
+    clock_skew_ms: Annotated[int, Duration("1s", "1d")] = 1_800_000
+    minimum_key_bits: Annotated[int, Whole(1024, 16384)] = 2048
+    announce_within_ms: Annotated[int, Duration("10ms", "10m")] = 3_000
+    announce_views_within_ms: Annotated[int, Duration("100ms", "1d")] = 1_800_000
+    max_expires_ms: Annotated[int, Duration("2s", "1d")] = 600_000
+    signed_fetch: bool = False
+    max_viewers_per_video: Annotated[int, Whole(0)] = 100_000
+    max_count: Annotated[int, Whole(1)] = 10_000_000
+    quarantine_size: Annotated[int, Whole(0, 1_000_000)] = 1_000
+    batch_max_items: Annotated[int, Whole(1, 10_000)] = 500
+    key_cache_size: Annotated[int, Whole(1, 10_000_000)] = 10_000
+    key_ttl_ms: Annotated[int, Duration("1s", "365d")] = 2 * 86_400_000
+    negative_key_ttl_ms: Annotated[int, Duration("100ms", "1d")] = 600_000
+    key_fetches_per_host: Limit = _KEY_FETCH_RATE
+    peer_requests: Annotated[Rate, Parsed(parse_rate, "a rate")] = _PEER_RATE
+    refollow_interval_ms: Annotated[int, Duration("1s", "30d")] = 6 * 3_600_000
+    video_refresh_ms: Annotated[int, Duration("1s", "365d")] = 2 * 86_400_000
+    import_unknown_videos: ImportUnknown = ImportUnknown.NEVER
+    retry_for_ms: Annotated[int, Duration("1s", "90d")] = 7 * 86_400_000
+    retry_first_ms: Annotated[int, Duration("10ms", "1h")] = 10_000
+    retry_max_ms: Annotated[int, Duration("10ms", "7d")] = 6 * 3_600_000
+    software_ttl_ms: Annotated[int, Duration("1s", "90d")] = 86_400_000
+    max_peers: Annotated[int, Whole(1, 10_000_000)] = 20_000
+    remember_ids_ms: Annotated[int, Duration("1s", "365d")] = 7 * 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.TEXT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeoHeaders:
+    """Headers of a trusted proxy that say where the client is; at least one."""
+
+    country: HeaderName | None = None
+    subdivision: HeaderName | None = None
+    city: HeaderName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GeoIp:
+    """Where a viewer's country and subdivision come from; None (``never``): not looked up."""
+
+    country: Annotated[FileOrUrl | None, Parsed(parse_file_or_url, "a path or URL", never=True)] = None
+    city: Annotated[FileOrUrl | None, Parsed(parse_file_or_url, "a path or URL", never=True)] = None
+    headers: GeoHeaders | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Livekit:
+    keys: Annotated[tuple[LivekitKey, ...], Table()] = ()
+    rooms: Annotated[tuple[LivekitRoom, ...], Table()] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Counting page views of web sites."""
+
+    sites: tuple[Site, ...] = ()
+    view_dedup_ms: Annotated[int, Duration("0s", "1d")] = 1_800_000
+    heartbeat_dedup_ms: Annotated[int, Duration("0s", "1h")] = 20_000
+    session_timeout_ms: Annotated[int, Duration("1s", "1d")] = 120_000
+    backfill_batch: Annotated[int, Whole(1, 100_000)] = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One whole configuration. ``source_path`` is the file it came from (None: built in code), not a key."""
+
+    instance: Instance = Instance()
+    listen: Listen = Listen()
+    storage: Storage = Storage()
+    views: Views = Views()
+    federation: Federation = Federation()
+    logging: Logging = Logging()
+    peers: tuple[Peer, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    videos: tuple[ConfiguredVideo, ...] = ()
+    geoip: GeoIp = GeoIp()
+    webhooks: tuple[Webhook, ...] = ()
+    livekit: Livekit = Livekit()
+    pages: Pages = Pages()
+    source_path: Path | None = field(default=None, metadata={"key": None})
