@@ -1,0 +1,212 @@
+"""What each kind of activity does, once its sender is proven. A refusal is a drop: 202 on the wire, a reason for us."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from federation.actors import ActorDocument
+from federation.keys import KeyCache
+from federation.peers import Peers
+from federation.vocabulary import (
+    Accept,
+    Activity,
+    Announce,
+    Create,
+    Delete,
+    Follow,
+    OtherObject,
+    Reject,
+    Undo,
+    Update,
+    VideoObject,
+    View,
+)
+from foundation.clock import Clock
+from foundation.database import Database, Transaction
+from foundation.errors import Refused
+from foundation.urls import authority
+from inbox.importer import Importer
+from inbox.pipeline import Sender
+from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from inbox.viewing import ViewHandler, speaks_for
+from views.catalog import Catalog
+from views.model import Video
+
+IMPORT_WAIT_MS = 5_000
+"""How long the answer to an announcement waits for its import, which goes on without it (PeerTube waits 7 s)."""
+
+
+class FollowAnswers(Protocol):
+    """The door out, as far as a Follow needs it: the answer joins the transaction of the follow it answers."""
+
+    async def answer_follow(
+        self, tx: Transaction, *, follow_id: str, actor: str, inbox: str, target: str, accepted: bool
+    ) -> None: ...
+
+
+class ActorSource(Protocol):
+    async def fetch_actor(self, url: str) -> ActorDocument | Refused: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OwnActors:
+    """Which URLs are actors of ours that can be followed, and whether anybody may."""
+
+    is_ours: Callable[[str], bool]
+
+
+class Handlers:
+    """Callable as ``pipeline.Handler``: dispatches by the type of the activity."""
+
+    def __init__(
+        self,
+        *,
+        views: ViewHandler,
+        peers: Peers,
+        catalog: Catalog,
+        importer: Importer,
+        actors: ActorSource,
+        keys: KeyCache,
+        answers: FollowAnswers,
+        own: OwnActors,
+        database: Database,
+        clock: Clock,
+        committed: Callable[[], None],
+    ) -> None:
+        self._view = views
+        self._peers = peers
+        self._catalog = catalog
+        self._importer = importer
+        self._actors = actors
+        self._keys = keys
+        self._answers = answers
+        self._own = own
+        self._database = database
+        self._clock = clock
+        self._committed = committed
+
+    async def __call__(self, activity: Activity, sender: Sender) -> Refused | None:
+        match activity:
+            case View():
+                return await self._view(activity, sender)
+            case Follow():
+                return await self._follow(activity, sender)
+            case Accept() | Reject():
+                return await self._answer(activity, sender)
+            case Undo():
+                return await self._undo(activity, sender)
+            case Announce():
+                return await self._announce(activity.object, sender)
+            case Create():
+                return await self._create(activity, sender)
+            case Update():
+                return await self._update(activity, sender)
+            case Delete():
+                return await self._delete(activity, sender)
+            case _:
+                return drop(InboxReason.UNSUPPORTED_TYPE, getattr(activity, "type", ""))
+
+    async def _follow(self, follow: Follow, sender: Sender) -> Refused | None:
+        if not self._own.is_ours(follow.object):
+            return drop(InboxReason.UNKNOWN_OBJECT, "no such actor to follow")
+        actor = await self._actors.fetch_actor(sender.actor)
+        if isinstance(actor, Refused):
+            return actor
+        accepted = self._peers.may_follow(sender.host) is None
+
+        async def work(tx: Transaction) -> Callable[[], None] | None:
+            apply = None
+            if accepted:
+                apply = await self._peers.add_follower(
+                    tx,
+                    actor=actor.id,
+                    host=sender.host,
+                    inbox=actor.inbox,
+                    shared_inbox=actor.shared_inbox,
+                    follow_id=follow.id,
+                    object_=follow.object,
+                )
+            await self._answers.answer_follow(
+                tx, follow_id=follow.id, actor=actor.id, inbox=actor.inbox, target=follow.object, accepted=accepted
+            )
+            return apply
+
+        apply = await self._database.write(work)
+        if apply is not None:
+            apply()
+        self._committed()
+        return None
+
+    async def _answer(self, answer: Accept | Reject, sender: Sender) -> Refused | None:
+        quoted = answer.object
+        if isinstance(quoted, Follow) and quoted.object != sender.actor:
+            return drop(InboxReason.NOT_OWNER, "it answers a follow of somebody else")
+        follow_id = quoted.id if isinstance(quoted, Follow) else quoted
+        if isinstance(answer, Accept):
+            known = await self._peers.accepted(sender.actor, follow_id)
+        else:
+            known = await self._peers.rejected(sender.actor, follow_id)
+        return None if known else drop(InboxReason.UNKNOWN_OBJECT, "we asked for no such follow")
+
+    async def _undo(self, undo: Undo, sender: Sender) -> Refused | None:
+        undone = undo.object
+        if isinstance(undone, Follow):
+            if undone.actor != sender.actor:
+                return drop(InboxReason.NOT_OWNER, "only the follower can undo its follow")
+            known = await self._peers.remove_follower(sender.actor, undone.object)
+        elif isinstance(undone, str):
+            known = await self._peers.remove_follower(sender.actor, follow_id=undone)
+        else:
+            return drop(InboxReason.UNSUPPORTED_TYPE, "Undo of something else than a Follow")
+        return None if known else drop(InboxReason.UNKNOWN_OBJECT, "no such follow")
+
+    async def _announce(self, url: str, sender: Sender) -> Refused | None:
+        if not self._peers.follows(sender.host):
+            return drop(InboxReason.NOT_FOLLOWED, "we do not follow this peer")
+        if not self._peers.accepts(sender.host, "announces"):
+            return drop(InboxReason.NOT_ACCEPTED, "announces")
+        if authority(url) != sender.host:
+            return drop(InboxReason.NOT_OWNER, "only a video's own host announces it to us")
+        if await self._catalog.by_url(url) is not None:
+            return None
+        return _outcome(await self._importer.import_within(url, IMPORT_WAIT_MS))
+
+    async def _create(self, create: Create, sender: Sender) -> Refused | None:
+        thing = create.object
+        if isinstance(thing, VideoObject):
+            return await self._announce(thing.id, sender)
+        return drop(InboxReason.UNSUPPORTED_TYPE, "Create of " + (getattr(thing, "type", "") or type(thing).__name__))
+
+    async def _update(self, update: Update, sender: Sender) -> Refused | None:
+        thing = update.object
+        if isinstance(thing, VideoObject):
+            video = await self._catalog.by_url(thing.id)
+            if video is None or video.local:
+                return drop(InboxReason.UNKNOWN_VIDEO, "no such remote video here")
+            if not speaks_for(video, sender):
+                return drop(InboxReason.NOT_OWNER, "another host's video")
+            return _outcome(await self._importer.keep(thing))
+        if isinstance(thing, OtherObject) and thing.id == sender.actor:
+            await self._keys.refetch(sender.actor)
+            return None
+        return drop(InboxReason.UNSUPPORTED_TYPE, "Update of something else than a Video or an actor")
+
+    async def _delete(self, delete: Delete, sender: Sender) -> Refused | None:
+        if delete.object == sender.actor:
+            await self._peers.remove_actor(sender.actor)
+            self._keys.forget(sender.actor)
+            return None
+        video = await self._catalog.by_url(delete.object)
+        if video is None or video.local:
+            return drop(InboxReason.UNKNOWN_OBJECT, "nothing of the kind here")
+        if not speaks_for(video, sender):
+            return drop(InboxReason.NOT_OWNER, "another host's video")
+        await self._catalog.remote_gone(video.url)
+        return None
+
+
+def _outcome(imported: Video | Refused | None) -> Refused | None:
+    """What went wrong with an import is our business: the sender is told that its message arrived."""
+    return Refused(imported.reason, imported.detail, ACCEPTED_AND_DROPPED) if isinstance(imported, Refused) else None

@@ -1,0 +1,49 @@
+"""Why the inbox did not do what it was asked, beyond what signatures and the parser already say.
+
+A *drop* is accepted on the wire (202) and changes nothing: the sender did nothing that repeating would mend, or must
+not learn what we know. A *refusal* has a status of its own. Every reason of the product stands in docs/federation.md.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from foundation.errors import Refused
+
+ACCEPTED_AND_DROPPED = 202
+
+
+class InboxReason(enum.StrEnum):
+    """Reasons that the inbox itself gives."""
+
+    CONTENT_TYPE = "content_type"
+    """The body is not announced as ActivityPub or JSON (415)."""
+    TOO_MANY_REQUESTS = "too_many_requests"
+    """More than ``federation.peer_requests`` from one address or one host (429)."""
+    FORWARDED = "forwarded"
+    """The signer is not the activity's actor: no JSON-LD signature is ever looked at."""
+    FOREIGN_ID = "foreign_id"
+    """The activity's id lies on another host than its actor."""
+    NOT_ACCEPTED = "not_accepted"
+    """``peers[].accept`` leaves this kind of message out."""
+    UNKNOWN_VIDEO = "unknown_video"
+    """No such video here, or a private one."""
+    EXPIRED = "expired"
+    """``expires`` is not a date, names no zone, or has passed."""
+    DUPLICATE = "duplicate"
+    """This activity was counted before."""
+    UNSUPPORTED_TYPE = "unsupported_type"
+    """A kind of activity that means nothing to a counter of views."""
+    UNKNOWN_OBJECT = "unknown_object"
+    """The activity is about something that is not ours, or that we do not know."""
+    NOT_FOLLOWED = "not_followed"
+    """An announcement of somebody whom we do not follow."""
+    NOT_OWNER = "not_owner"
+    """The actor may not speak for this object."""
+    REPLACED = "replaced"
+    """A newer total is known already."""
+
+
+def drop(reason: InboxReason, detail: str = "") -> Refused:
+    """Accepted on the wire, counted nowhere."""
+    return Refused(reason, detail, ACCEPTED_AND_DROPPED)

@@ -1,0 +1,26 @@
+"""Where other servers post: the shared inbox and the inbox of each of our actors. No middleware stands before them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from foundation import problems
+from inbox.pipeline import Pipeline
+
+
+def setup_routes(router: web.UrlDispatcher, pipeline: Pipeline, actor_exists: Callable[[str], bool]) -> None:
+    """Register first: the dispatcher asks fixed paths by hash, and the shared inbox is the hottest of all.
+
+    ``actor_exists`` knows the account and channel names of this instance.
+    """
+
+    async def actor_inbox(request: web.Request) -> web.Response:
+        if not actor_exists(request.match_info["name"]):
+            return problems.problem(404, "No such actor")
+        return await pipeline.receive(request)
+
+    router.add_post("/inbox", pipeline.receive)
+    router.add_post("/accounts/{name}/inbox", actor_inbox)
+    router.add_post("/video-channels/{name}/inbox", actor_inbox)

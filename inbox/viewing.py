@@ -1,0 +1,104 @@
+"""A View of another instance: its instants turned into ours, routed by the four cases, applied."""
+
+from __future__ import annotations
+
+import hashlib
+
+from federation.peers import Peers
+from federation.vocabulary import View
+from foundation.clock import Clock
+from foundation.errors import Refused
+from inbox.pipeline import Sender
+from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from views.catalog import Catalog
+from views.counting import ViewCounter
+from views.model import Video
+from views.routing import AddViewer, CountedView, CountView, Decision, Drop, Event, Peer, PutTotal, SignOfLife, route
+from views.viewers import Viewers
+
+
+class ViewHandler:
+    """Callable: applies one View of a proven sender.
+
+    ``max_expires_ms`` is the longest life granted to a remote viewer or total, from the moment it was signed.
+    """
+
+    def __init__(
+        self,
+        *,
+        peers: Peers,
+        catalog: Catalog,
+        viewers: Viewers,
+        counter: ViewCounter,
+        clock: Clock,
+        max_expires_ms: int,
+    ) -> None:
+        self._peers = peers
+        self._catalog = catalog
+        self._viewers = viewers
+        self._counter = counter
+        self._clock = clock
+        self._max_expires_ms = max_expires_ms
+
+    async def __call__(self, view: View, sender: Sender) -> Refused | None:
+        video = self._catalog.peek_url(view.object) or await self._catalog.by_url(view.object)
+        if video is None:
+            return drop(InboxReason.UNKNOWN_VIDEO, "no such video here")
+        what = CountedView() if view.expires_ms is None else SignOfLife(view.counter)
+        peer = Peer(sender.host, is_origin=speaks_for(video, sender))
+        decision = route(Event(video.local, peer, what, video.federated))
+        if isinstance(decision, Drop):
+            return Refused(decision.refused.reason, decision.refused.detail, ACCEPTED_AND_DROPPED)
+        kind = _kind(decision)
+        if not self._peers.accepts(sender.host, kind):
+            return drop(InboxReason.NOT_ACCEPTED, kind)
+        if isinstance(decision, CountView):
+            counted = await self._counter.count_remote(video, view.id, view.actor, sender.host)
+            return None if counted else drop(InboxReason.DUPLICATE, "this view was counted before")
+        return await self._sign_of_life(video, view, sender, decision)
+
+    async def _sign_of_life(
+        self, video: Video, view: View, sender: Sender, decision: AddViewer | PutTotal
+    ) -> Refused | None:
+        assert view.expires_ms is not None
+        offset_ms = self._peers.clock_offset_ms(sender.host)
+        expires_ms = min(view.expires_ms, sender.signed_ms + self._max_expires_ms) + offset_ms
+        now_ms = self._clock.now_ms()
+        if expires_ms <= now_ms:
+            return drop(InboxReason.EXPIRED, "its life was over when it arrived")
+        if isinstance(decision, AddViewer):
+            await self._viewers.remote_viewer(video, sender.host, viewer_key(view.id), expires_ms)
+            return None
+        signed_ms = sender.signed_ms + offset_ms
+        kept = await self._viewers.remote_total(
+            video,
+            sender.host,
+            decision.count,
+            expires_ms,
+            view.published_ms if view.published_ms is not None else sender.signed_ms,
+            signed_ms,
+            view.yours,
+            granted_ms=expires_ms - min(signed_ms, now_ms),
+        )
+        return None if kept else drop(InboxReason.REPLACED, "a newer total is known")
+
+
+def viewer_key(activity_id: str) -> bytes:
+    """The 16-byte key of a remote viewer: the same id is the same viewer."""
+    return hashlib.blake2b(activity_id.encode(), digest_size=16).digest()
+
+
+def speaks_for(video: Video, sender: Sender) -> bool:
+    """The origin of a video is the host of its id; elsewhere only the account its own document names may speak."""
+    return sender.host == video.origin or (video.owner != "" and sender.actor == video.owner)
+
+
+def _kind(decision: Decision) -> str:
+    """Which of ``peers[].accept`` this is."""
+    match decision:
+        case PutTotal():
+            return "totals"
+        case CountView():
+            return "views"
+        case _:
+            return "viewers"
