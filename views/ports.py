@@ -31,12 +31,16 @@ class OriginTraits:
 
 @dataclass(frozen=True, slots=True)
 class Tell:
-    """One viewer of ours that a remote origin should know: ``wire_id`` is its name there, ``expires_ms`` its life here."""
+    """One viewer of ours that a remote origin should know: ``wire_id`` is its name there, ``expires_ms`` its life here.
+
+    ``since_ms`` is the beginning of its stay; it comes back with the acknowledgement and means nothing in between.
+    """
 
     video: Video
     viewer: bytes
     wire_id: str
     expires_ms: int
+    since_ms: int = 0
 
 
 class Announcer(Protocol):

@@ -12,18 +12,28 @@ class Total:
     """What a remote origin last said about its video.
 
     ``order_ms`` orders totals (``published`` where sent, else the signed date). ``ours`` is Y of the number shown: how
-    many viewers of ours the count contains, fixed when the total arrived.
+    many viewers of ours the count contains, fixed when the total arrived. ``granted_ms`` is the life it was given
+    (``expires_ms`` minus the arrival): a quarter of it is the grace in which a late next total is awaited.
     """
 
     count: int
     expires_ms: int
     order_ms: int
     ours: int
+    granted_ms: int = 0
+
+    @property
+    def fresh_until_ms(self) -> int:
+        """End of the grace; from this instant on the total is not shown and stores no longer return it."""
+        return self.expires_ms + max(0, self.granted_ms) // 4
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What an origin knows of one viewer of ours: which life it was told, and when it acknowledged that."""
+    """What an origin knows of one viewer of ours: which life it was told, and when it acknowledged that.
+
+    ``since_ms`` is the beginning of the stay, ``acked_ms`` is 0 while the origin has not acknowledged.
+    """
 
     viewer: bytes
     since_ms: int
@@ -44,6 +54,10 @@ class Reading:
     total: Total | None
 
 
+TOLD_MEMORY_MS = 30_000
+"""How long after its end a told life can still be asked for: longer than a total travels."""
+
+
 class CounterStore(Protocol):
     """Live viewers per (video number, source) and origin totals per video.
 
@@ -52,7 +66,7 @@ class CounterStore(Protocol):
     """
 
     async def touch(self, video: int, source: str, viewer: bytes, expires_ms: int, now_ms: int) -> bool:
-        """Add the viewer or extend its life (never shorten it); True when it was not here before.
+        """Add the viewer or extend its life (never shorten it); True when it was not here before and is now.
 
         Raises StorageUnavailable when the store is full (``max_viewers``) and the viewer is new.
         """
@@ -63,15 +77,26 @@ class CounterStore(Protocol):
         """The viewer is gone now; True when it was here."""
 
     async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
-        """Keep the total unless a later one (by ``order_ms``; a tie goes to the later arrival) is known.
+        """Keep the total unless a later one (by ``order_ms``; a tie goes to the later arrival) is known or it is over.
 
-        From then on viewers that the origin sent one by one are no longer read beside it.
+        Viewers that the origin sent one by one before it are dropped; those sent while it is fresh are kept, and read
+        only once it no longer is.
         """
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
-        """Viewers of ours whose told life at the origin has not ended."""
+        """What the origin was told of viewers of ours and has not ended at ``now_ms``, left viewers included.
 
-    async def mark_told(self, video: int, told: Told) -> None: ...
+        Up to two entries per viewer (the last two acknowledged tells): an origin that appends counts them both.
+        ``now_ms`` may lie up to ``TOLD_MEMORY_MS`` in the past, so that a total can be judged by the instant at which
+        it was signed.
+        """
+
+    async def mark_told(self, video: int, told: Told) -> None:
+        """Remember a tell. It replaces the newest one kept of that viewer when that was never acknowledged or told the
+        same life, else the older of the two."""
+
+    async def told_videos(self) -> Sequence[int]:
+        """Numbers of the videos of which anything is told."""
 
     async def read(self, video: int, now_ms: int) -> Reading: ...
 
@@ -81,7 +106,8 @@ class CounterStore(Protocol):
         """Numbers of videos with any live entry."""
 
     async def sweep(self, now_ms: int) -> Sequence[int]:
-        """Forget what expired, in time proportional to it; the numbers of videos that changed."""
+        """Forget what expired, in time proportional to it; the numbers of videos whose viewers or total ended since
+        the last sweep, whoever noticed first."""
 
     async def forget_source(self, source: str) -> None:
         """Drop every viewer of a peer (it was blocked)."""

@@ -1,0 +1,265 @@
+"""The journal of live state: what changed since the last second, appended by a thread, said again at start."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from foundation.clock import Clock
+from foundation.errors import StorageUnavailable
+from foundation.metrics import Metrics
+from views.counters import codec
+from views.counters.base import Told, Total
+from views.counters.codec import CorruptBatchError, Decoder, Kind, SourceTable
+from views.counters.records import Recorder
+from views.counters.segments import DamagedSegmentError, SegmentWriter, read_segment, segment_paths
+
+logger = logging.getLogger(__name__)
+
+LIVE, CLAIMS, PROGRESS = "live", "claims", "progress"
+"""The streams: viewers are many and live for minutes, claims and progress live for an hour."""
+
+
+@dataclass(slots=True)
+class JournalSettings:
+    """``live_keep_ms`` must not be less than the longest life of a viewer, total (with grace) or told life,
+    ``claims_keep_ms`` than ``view_expiration``, ``progress_keep_ms`` than the longest silence before progress is handed
+    over, and the time until it is. What lives longer may be lost at a restart.
+    """
+
+    directory: Path
+    interval_ms: int = 1000
+    live_keep_ms: int = 15 * 60_000
+    claims_keep_ms: int = 3_600_000
+    progress_keep_ms: int = 2 * 3_600_000
+    segment_ms: int = 30_000
+    segment_bytes: int = 64 * 1024 * 1024
+    fsync: bool = False
+
+
+@dataclass(slots=True)
+class _Changes:
+    """Changes between two forgettings, the newest per viewer."""
+
+    touched: dict[tuple[int, str], dict[bytes, int]] = field(default_factory=dict)
+    totals: dict[int, Total] = field(default_factory=dict)
+    told: list[tuple[int, Told]] = field(default_factory=list)
+    progress: dict[tuple[int, bytes], tuple[bytes, int]] = field(default_factory=dict)
+    claims: dict[int, dict[bytes, int]] = field(default_factory=dict)
+    forgotten_source: str | None = None
+    forgotten_video: int | None = None
+    forgotten_claims: int | None = None
+    forgotten_progress: int | None = None
+    """What is forgotten after all of these."""
+
+    def live_batch(self, base_ms: int, sources: SourceTable) -> bytes:
+        out = [codec.total_record(video, total) for video, total in self.totals.items()]
+        for (video, source), lives in self.touched.items():
+            number = sources.number(source, out)
+            out.append(codec.lives_records(Kind.TOUCHED, base_ms, video, number, lives))
+        out += [codec.told_record(video, told) for video, told in self.told]
+        if self.forgotten_source is not None:
+            number = sources.number(self.forgotten_source, out)
+            out.append(codec.source_forgotten_record(number))
+        if self.forgotten_video is not None:
+            out.append(codec.video_forgotten_record(Kind.VIDEO_FORGOTTEN, self.forgotten_video))
+        return b"".join(out)
+
+    def claims_batch(self, base_ms: int) -> bytes:
+        out = [codec.lives_records(Kind.CLAIMED, base_ms, video, 0, claims) for video, claims in self.claims.items()]
+        if self.forgotten_claims is not None:
+            out.append(codec.video_forgotten_record(Kind.CLAIMS_FORGOTTEN, self.forgotten_claims))
+        return b"".join(out)
+
+    def progress_batch(self) -> bytes:
+        entries = ((video, viewer, blob, end) for (video, viewer), (blob, end) in self.progress.items())
+        records = codec.progress_records(entries)
+        if self.forgotten_progress is not None:
+            records += codec.video_forgotten_record(Kind.PROGRESS_FORGOTTEN, self.forgotten_progress)
+        return records
+
+
+class Journal:
+    """A Recorder that keeps what it is told in files (mode 600), once per ``interval_ms``.
+
+    Recording costs a dict write; encoding and writing happen in one thread of its own. ``kill -9`` loses what was told
+    since the last write; ``fsync`` makes the same true of a power cut. There is no snapshot: whoever was not heard of
+    within a lifetime is gone anyway. One process per directory.
+    """
+
+    def __init__(self, settings: JournalSettings, clock: Clock, metrics: Metrics | None = None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._changes = _Changes()
+        self._sealed: list[_Changes] = []
+        self._task: asyncio.Task[None] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+        self._lock_fd = -1
+        self._writers: dict[str, SegmentWriter] = {}
+        self._sources = SourceTable()
+        metrics = metrics or Metrics()
+        self._written = metrics.counter("fediviews_journal_bytes", "Bytes of live state written")
+        self._errors = metrics.counter("fediviews_journal_errors", "Writes of live state that failed")
+        self._damaged = metrics.counter("fediviews_journal_damaged_segments", "Segments read only up to a bad frame")
+        self._replayed = metrics.counter("fediviews_journal_replayed_records", "Records of live state read at start")
+
+    # Life
+
+    async def start(self, restoring: Recorder) -> None:
+        """Say to ``restoring`` what earlier runs wrote down, then write every ``interval_ms``.
+
+        Raises StorageUnavailable when the directory cannot be used or another process uses it.
+        """
+        try:
+            self._open()
+        except OSError as error:
+            raise StorageUnavailable(f"live state cannot be kept in {self._settings.directory}: {error}") from error
+        for stream, writer in self._writers.items():
+            for path in segment_paths(self._settings.directory, stream):
+                self._replay(path, writer, restoring)
+        self._thread = ThreadPoolExecutor(1, "fediviews-journal")
+        self._task = asyncio.create_task(self._run(), name="journal")
+
+    async def stop(self) -> None:
+        """Write what is left and close; harmless when not started."""
+        if self._task is None or self._thread is None:
+            return
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._task = None
+        await self.flush()
+        self._thread.shutdown()
+        self._thread = None
+        for writer in self._writers.values():
+            writer.close()
+        os.close(self._lock_fd)
+
+    async def flush(self) -> None:
+        """Write every change told so far; returns when it is in the file."""
+        if self._thread is None:
+            return
+        sealed, self._sealed = [*self._sealed, self._changes], []
+        self._changes = _Changes()
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._write, sealed, self._clock.now_ms())
+
+    async def _run(self) -> None:
+        next_ms = self._clock.monotonic_ms()
+        while True:
+            next_ms = max(next_ms + self._settings.interval_ms, self._clock.monotonic_ms())
+            await self._clock.sleep_ms(next_ms - self._clock.monotonic_ms())
+            try:
+                await self.flush()
+            except Exception:
+                self._errors.inc()
+                logger.exception("live state of the last interval was not written")
+
+    def _open(self) -> None:
+        settings = self._settings
+        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock_fd = os.open(settings.directory / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock_fd)
+            raise
+        keeps = {LIVE: settings.live_keep_ms, CLAIMS: settings.claims_keep_ms, PROGRESS: settings.progress_keep_ms}
+        self._writers = {
+            stream: SegmentWriter(
+                settings.directory,
+                stream,
+                keep_ms=keep_ms,
+                segment_ms=settings.segment_ms,
+                segment_bytes=settings.segment_bytes,
+                fsync=settings.fsync,
+            )
+            for stream, keep_ms in keeps.items()
+        }
+
+    def _replay(self, path: Path, writer: SegmentWriter, restoring: Recorder) -> None:
+        last_ms = 0
+        decoder = Decoder(restoring)
+        try:
+            for payload in read_segment(path):
+                decoder.batch(payload)
+                last_ms = max(last_ms, codec.batch_base_ms(payload))
+        except (DamagedSegmentError, CorruptBatchError) as error:
+            self._damaged.inc()
+            logger.warning("live state: %s was read up to a bad frame (%s)", path.name, error)
+        self._replayed.inc(decoder.records)
+        writer.adopt(path, last_ms)
+
+    # The writing thread
+
+    def _write(self, sealed: Iterable[_Changes], now_ms: int) -> None:
+        try:
+            for changes in sealed:
+                if self._writers[LIVE].wants_segment(now_ms):
+                    self._sources = SourceTable()
+                self._append(LIVE, changes.live_batch(now_ms, self._sources), now_ms)
+                self._append(CLAIMS, changes.claims_batch(now_ms), now_ms)
+                self._append(PROGRESS, changes.progress_batch(), now_ms)
+        except OSError as error:
+            self._errors.inc()
+            # Whatever was numbered for the failed batch has not been written.
+            self._writers[LIVE].close()
+            logger.error("live state of the last interval was not written: %s", error.strerror)
+
+    def _append(self, stream: str, records: bytes, now_ms: int) -> None:
+        if not records:
+            return
+        writer = self._writers[stream]
+        if writer.wants_segment(now_ms):
+            writer.open_segment(now_ms)
+        self._written.inc(writer.append(codec.batch_start(now_ms) + records, now_ms))
+
+    # Recorder
+
+    def viewer_touched(self, video: int, source: str, viewer: bytes, expires_ms: int) -> None:
+        group = self._changes.touched.get((video, source))
+        if group is None:
+            group = self._changes.touched[video, source] = {}
+        group[viewer] = expires_ms
+
+    def viewer_left(self, video: int, source: str, viewer: bytes) -> None:
+        self._changes.touched.setdefault((video, source), {})[viewer] = 0
+
+    def total_put(self, video: int, total: Total) -> None:
+        self._changes.totals[video] = total
+
+    def viewer_told(self, video: int, told: Told) -> None:
+        self._changes.told.append((video, told))
+
+    def view_claimed(self, video: int, viewer: bytes, until_ms: int) -> None:
+        self._changes.claims.setdefault(video, {})[viewer] = until_ms
+
+    def view_released(self, video: int, viewer: bytes) -> None:
+        self._changes.claims.setdefault(video, {})[viewer] = 0
+
+    def progress_put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None:
+        self._changes.progress[video, viewer] = (blob, expires_ms)
+
+    def source_forgotten(self, source: str) -> None:
+        self._changes.forgotten_source = source
+        self._seal()
+
+    def video_forgotten(self, video: int) -> None:
+        self._changes.forgotten_video = video
+        self._seal()
+
+    def claims_forgotten(self, video: int) -> None:
+        self._changes.forgotten_claims = video
+        self._seal()
+
+    def progress_forgotten(self, video: int) -> None:
+        self._changes.forgotten_progress = video
+        self._seal()
+
+    def _seal(self) -> None:
+        self._sealed.append(self._changes)
+        self._changes = _Changes()

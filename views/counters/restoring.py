@@ -1,0 +1,64 @@
+"""Puts written-down changes back into stores that have just been made."""
+
+from __future__ import annotations
+
+from views.counters.base import Told, Total
+from views.counters.memory import MemoryCounterStore
+from views.counters.progress import ProgressStore
+
+
+class Restoring:
+    """A Recorder that applies what it is told as it stands at ``now_ms``, without limits and without an echo."""
+
+    def __init__(self, store: MemoryCounterStore, progress: ProgressStore | None, now_ms: int) -> None:
+        self._store = store
+        self._progress = progress
+        self._now_ms = now_ms
+
+    def viewer_touched(self, video: int, source: str, viewer: bytes, expires_ms: int) -> None:
+        if expires_ms > self._now_ms:
+            self._store._add(video, source, self._store._open(video, source), viewer, expires_ms)
+
+    def viewer_left(self, video: int, source: str, viewer: bytes) -> None:
+        self._store._remove(video, source, viewer)
+
+    def total_put(self, video: int, total: Total) -> None:
+        if total.fresh_until_ms > self._now_ms:
+            self._store._keep_total(video, total)
+
+    def viewer_told(self, video: int, told: Told) -> None:
+        if told.told_expires_ms > self._now_ms:
+            self._store._keep_told(video, told)
+
+    def view_claimed(self, video: int, viewer: bytes, until_ms: int) -> None:
+        if until_ms > self._now_ms:
+            self._store._keep_claim(video, viewer, until_ms)
+
+    def view_released(self, video: int, viewer: bytes) -> None:
+        claims = self._store._claims.get(video)
+        if claims is not None and claims.remove(viewer):
+            self._store._claims_size -= 1
+            if not claims:
+                del self._store._claims[video]
+
+    def progress_put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None:
+        if self._progress is None:
+            return
+        if blob:
+            # Also what has ended meanwhile: nobody took it over, so the next sweep hands it over.
+            self._progress._keep(video, viewer, blob, expires_ms)
+        else:
+            self._progress._drop(video, viewer)
+
+    def source_forgotten(self, source: str) -> None:
+        self._store._drop_source(source)
+
+    def video_forgotten(self, video: int) -> None:
+        self._store._drop_video(video)
+
+    def claims_forgotten(self, video: int) -> None:
+        self._store._drop_claims(video)
+
+    def progress_forgotten(self, video: int) -> None:
+        if self._progress is not None:
+            self._progress._drop_video(video)

@@ -1,0 +1,295 @@
+"""Who is watching: the service that everybody calls. Applies the four cases to the store and says what moved."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from foundation.clock import Clock
+from foundation.errors import StorageUnavailable
+from foundation.metrics import Metrics
+from views.counters.base import CounterStore, Told, Total
+from views.model import LOCAL, Video
+from views.ports import Announcer, Listener, Tell
+from views.shown import Shown, count_ours, shown
+from views.telling import Telling
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_AT_A_TIME = 500
+"""Videos worked on before other work gets its turn."""
+
+
+class VideoLookup(Protocol):
+    """The part of the catalog that is needed here."""
+
+    def peek_number(self, number: int) -> Video | None: ...
+
+    async def by_number(self, number: int) -> Video | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """``viewer_ms``: silence after which a viewer of ours has left. ``max_expires_ms``: longest life of anything that a
+    peer tells, from now."""
+
+    viewer_ms: int = 120_000
+    max_expires_ms: int = 600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The key a viewer is known by (its ``alternate`` when that was here already), and whether it just came."""
+
+    viewer: bytes
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeTotals:
+    """Sums of the numbers shown, by where the viewer is and whose the video is."""
+
+    local_on_local: int = 0
+    remote_on_local: int = 0
+    local_on_remote: int = 0
+    remote_on_remote: int = 0
+
+
+class Viewers:
+    """Live viewers of every video.
+
+    ``quota_of(host)`` is how many viewers of one video a peer is believed. Every method that touches the store may
+    raise StorageUnavailable.
+    """
+
+    def __init__(
+        self,
+        store: CounterStore,
+        announcer: Announcer,
+        videos: VideoLookup,
+        telling: Telling,
+        clock: Clock,
+        *,
+        quota_of: Callable[[str], int],
+        lifetimes: Lifetimes | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._announcer = announcer
+        self._videos = videos
+        self._telling = telling
+        self._clock = clock
+        self._quota_of = quota_of
+        self._lifetimes = lifetimes or Lifetimes()
+        self._listeners: list[Listener] = []
+        self._heard: dict[int, int] = {}
+        metrics = metrics or Metrics()
+        self._tells = metrics.counter("fediviews_tells", "Viewers of ours that origins were to be told of")
+        self._stale_totals = metrics.counter("fediviews_totals_stale", "Totals of origins that came after a later one")
+
+    # What is heard
+
+    async def watching(
+        self, video: Video, viewer: bytes, alternate: bytes | None = None, now_ms: int | None = None
+    ) -> Seen:
+        """A viewer of ours gives a sign of life (cases A and B).
+
+        ``alternate`` is the key it may have come under before midnight: when that one is here, it is extended instead.
+        """
+        now_ms = self._clock.now_ms() if now_ms is None else now_ms
+        store, number = self._store, video.number
+        if alternate is not None and await store.has(number, LOCAL, alternate, now_ms):
+            viewer = alternate
+        expires_ms = now_ms + self._lifetimes.viewer_ms
+        is_new = await store.touch(number, LOCAL, viewer, expires_ms, now_ms)
+        if not video.local and video.federated:
+            tell = self._telling.alive(video, viewer, expires_ms, now_ms, self._announcer.origin_traits(video.origin))
+            if tell is not None:
+                await self._tell(tell, now_ms)
+        if is_new:
+            await self._moved(video, now_ms)
+        return Seen(viewer, is_new)
+
+    async def left(self, video: Video, viewer: bytes, alternate: bytes | None = None) -> bool:
+        """A viewer of ours has closed the page; True when it was here (under either key)."""
+        now_ms = self._clock.now_ms()
+        for key in (viewer, alternate):
+            if key is not None and await self._store.leave(video.number, LOCAL, key, now_ms):
+                self._telling.left(video, key)
+                await self._moved(video, now_ms)
+                return True
+        return False
+
+    async def remote_viewer(self, video: Video, host: str, viewer_key: bytes, expires_ms: int) -> bool:
+        """A peer tells of one viewer of its own (case C, or D of protocol v1); True when it was not here.
+
+        ``expires_ms`` is in our clock; a life that is over changes nothing.
+        """
+        now_ms = self._clock.now_ms()
+        expires_ms = min(expires_ms, now_ms + self._lifetimes.max_expires_ms)
+        is_new = await self._store.touch(video.number, host, viewer_key, expires_ms, now_ms)
+        if is_new:
+            await self._moved(video, now_ms)
+        return is_new
+
+    async def remote_total(
+        self,
+        video: Video,
+        host: str,
+        count: int,
+        expires_ms: int,
+        order_ms: int,
+        signed_ms: int,
+        yours: int | None = None,
+        granted_ms: int | None = None,
+    ) -> bool:
+        """The origin (``host`` spoke for it) says how many watch its video (case D); False when that is out of date.
+
+        ``signed_ms`` and ``expires_ms`` are in our clock, ``order_ms`` is only compared with others of that video.
+        ``yours``: how many of ours the count contains, where the origin says so. ``granted_ms``: the life the total
+        was given, by default what is left of it; a quarter of it is the grace.
+        """
+        now_ms = self._clock.now_ms()
+        expires_ms = min(expires_ms, now_ms + self._lifetimes.max_expires_ms)
+        if yours is None:
+            signed_ms = min(signed_ms, now_ms)
+            told = await self._store.told(video.number, signed_ms)
+            yours = count_ours(told, signed_ms, self._announcer.origin_traits(host))
+        granted_ms = expires_ms - now_ms if granted_ms is None else granted_ms
+        granted_ms = max(0, min(granted_ms, self._lifetimes.max_expires_ms))
+        total = Total(count, expires_ms, order_ms, max(0, min(yours, count)), granted_ms)
+        if not await self._store.put_total(video.number, total, now_ms):
+            self._stale_totals.inc()
+            return False
+        await self._moved(video, now_ms)
+        return True
+
+    async def told(self, tell: Tell, acked_ms: int) -> None:
+        """The origin acknowledged a tell."""
+        await self._store.mark_told(
+            tell.video.number, Told(tell.viewer, tell.since_ms, tell.expires_ms, max(1, acked_ms))
+        )
+
+    # What is asked
+
+    async def shown(self, video: Video) -> Shown:
+        now_ms = self._clock.now_ms()
+        return shown(video.local, await self._store.read(video.number, now_ms), self._quota_of, now_ms)
+
+    async def shown_many(self, videos: Sequence[Video]) -> Sequence[Shown]:
+        """In the order of ``videos``."""
+        now_ms = self._clock.now_ms()
+        readings = await self._store.read_many([video.number for video in videos], now_ms)
+        return [
+            shown(video.local, reading, self._quota_of, now_ms) for video, reading in zip(videos, readings, strict=True)
+        ]
+
+    async def totals_by_scope(self) -> ScopeTotals:
+        """Private videos count: these are sums, nothing in them names a video."""
+        here, there = [0, 0], [0, 0]
+        for batch in _batches(await self._store.watched(self._clock.now_ms())):
+            videos = [video for number in batch if (video := await self._video(number)) is not None]
+            for video, number_shown in zip(videos, await self.shown_many(videos), strict=True):
+                sums = here if video.local else there
+                sums[0] += number_shown.local
+                sums[1] += number_shown.remote
+            await self._clock.sleep_ms(0)
+        return ScopeTotals(here[0], here[1], there[0], there[1])
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """``listener`` hears of every number that moved, until the function returned is called."""
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+            if not self._listeners:
+                self._heard.clear()
+
+        return unsubscribe
+
+    # What time brings
+
+    async def start(self) -> None:
+        """After the store has its state back: know again what origins were told."""
+        now_ms = self._clock.now_ms()
+        for number in await self._store.told_videos():
+            video = await self._video(number)
+            if video is not None and not video.local:
+                traits = self._announcer.origin_traits(video.origin)
+                self._telling.restore(video, await self._store.told(number, now_ms), traits)
+
+    async def sweep(self) -> int:
+        """Forget who has left, say which numbers moved, tell what is due; called every second or so.
+
+        Returns how many videos changed. What it costs is in proportion to what ended and what is due.
+        """
+        now_ms = self._clock.now_ms()
+        changed = await self._store.sweep(now_ms)
+        for batch in _batches(changed):
+            for number in batch:
+                video = await self._video(number)
+                if video is not None:
+                    await self._moved(video, now_ms)
+            await self._clock.sleep_ms(0)
+        for count, tell in enumerate(self._telling.due(now_ms, self._announcer.origin_traits), 1):
+            await self._tell(tell, now_ms)
+            if count % _AT_A_TIME == 0:
+                await self._clock.sleep_ms(0)
+        return len(changed)
+
+    async def forget_video(self, number: int) -> None:
+        """The video is gone (or became private: then its remote viewers and tells go as well)."""
+        self._telling.forget_video(number)
+        self._heard.pop(number, None)
+        await self._store.forget_video(number)
+
+    async def forget_peer(self, host: str) -> None:
+        """A peer was blocked: its viewers vanish; the next sweep says which numbers moved."""
+        await self._store.forget_source(host)
+
+    # Inside
+
+    async def _video(self, number: int) -> Video | None:
+        video = self._videos.peek_number(number)
+        if video is not None:
+            return video
+        try:
+            return await self._videos.by_number(number)
+        except StorageUnavailable:
+            return None
+
+    async def _tell(self, tell: Tell, now_ms: int) -> None:
+        if tell.since_ms == now_ms:
+            # Its name has to outlive a restart even if the origin never answers.
+            await self._store.mark_told(tell.video.number, Told(tell.viewer, now_ms, tell.expires_ms, 0))
+        self._tells.inc()
+        self._announcer.tell_origin(tell)
+
+    async def _moved(self, video: Video, now_ms: int) -> None:
+        if video.local and video.federated:
+            self._announcer.number_moved(video)
+        if not self._listeners:
+            return
+        reading = await self._store.read(video.number, now_ms)
+        number = shown(video.local, reading, self._quota_of, now_ms).viewers
+        if self._heard.get(video.number) == number:
+            return
+        if number:
+            self._heard[video.number] = number
+        else:
+            self._heard.pop(video.number, None)
+        for listener in tuple(self._listeners):
+            try:
+                listener(video, number)
+            except Exception:
+                logger.exception("a listener of viewer numbers failed")
+
+
+def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
+    for start in range(0, len(items), _AT_A_TIME):
+        yield items[start : start + _AT_A_TIME]
