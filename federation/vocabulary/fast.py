@@ -121,7 +121,7 @@ def _count(written: Raw) -> int | None:
     return int(text) if text.isdigit() and len(text) <= 15 else None
 
 
-def _judge(shape: _View, max_counter: int) -> View | Refused | None:
+def _judge(shape: _View, max_count: int) -> View | Refused | None:
     if shape.type != "View":
         return None
     result: tuple[Any, Any, Any, Any] | None = None
@@ -139,18 +139,18 @@ def _judge(shape: _View, max_counter: int) -> View | Refused | None:
         expires=ABSENT if shape.expires is UNSET else shape.expires,
         published=None if shape.published is UNSET else shape.published,
         result=result,
-        max_counter=max_counter,
+        max_count=max_count,
     )
 
 
-def _read_view(body: bytes, max_counter: int) -> View | Refused | None:
+def _read_view(body: bytes, max_count: int) -> View | Refused | None:
     shape = _view_decoder.decode(body)
     if body.count(b'"') != 2 * _view_texts(shape):
         return None
-    return _judge(shape, max_counter)
+    return _judge(shape, max_count)
 
 
-def _read_batch(body: bytes, max_items: int, max_counter: int) -> Collection | None:
+def _read_batch(body: bytes, max_items: int, max_count: int) -> Collection | None:
     shape = _batch_decoder.decode(body)
     if body.count(b'"') != 2 * _batch_texts(shape) or shape.type != "Collection":
         return None
@@ -158,20 +158,20 @@ def _read_batch(body: bytes, max_items: int, max_counter: int) -> Collection | N
         return None
     items: list[View | Refused] = []
     for item in shape.items[:max_items]:
-        judged = _judge(item, max_counter)
+        judged = _judge(item, max_count)
         if judged is None:
             return None
         items.append(judged)
     return Collection(shape.id, shape.actor, tuple(items), len(shape.items) - len(items))
 
 
-def read_fast(body: bytes, max_items: int, max_counter: int) -> View | Collection | Refused | None:
+def read_fast(body: bytes, max_items: int, max_count: int) -> View | Collection | Refused | None:
     """The verdict on a usual body; None when it is unusual and the strict reader has to look."""
     if b"\\" in body:
         return None
     try:
         if b'"items"' in body:
-            return _read_batch(body, max_items, max_counter)
-        return _read_view(body, max_counter)
+            return _read_batch(body, max_items, max_count)
+        return _read_view(body, max_count)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

@@ -37,31 +37,31 @@ _COLLECTIONS = {
 _BAD_OBJECT = Refused("bad_object", "object must be an http(s) URL or an object with an id")
 
 
-def parse_activity(body: bytes, *, max_items: int, max_counter: int = MAX_COUNTER) -> Activity | Refused:
+def parse_activity(body: bytes, *, max_items: int, max_count: int = MAX_COUNTER) -> Activity | Refused:
     """Read the body of an inbox request.
 
-    ``max_items`` bounds the activities of a Collection, ``max_counter`` what a result may state. A Collection's items
+    ``max_items`` bounds the activities of a Collection, ``max_count`` what a result may state. A Collection's items
     are judged one by one: its ``items`` hold activities and refusals in their order.
 
     Refused with 400 unless said: ``bad_json``, ``bad_number``, ``too_deep``, ``duplicate_key``, ``bad_shape`` (not an
     object, or no type), ``bad_id``, ``bad_actor``, ``bad_object``, ``bad_video``, ``bad_watch_action``,
     ``bad_expires`` (202: dropped), ``no_expires``, ``bad_counter``; in a Collection also ``nested_collection``.
     """
-    quick = read_fast(body, max_items, max_counter)
-    return parse_strictly(body, max_items=max_items, max_counter=max_counter) if quick is None else quick
+    quick = read_fast(body, max_items, max_count)
+    return parse_strictly(body, max_items=max_items, max_count=max_count) if quick is None else quick
 
 
-def parse_strictly(body: bytes, *, max_items: int, max_counter: int = MAX_COUNTER) -> Activity | Refused:
+def parse_strictly(body: bytes, *, max_items: int, max_count: int = MAX_COUNTER) -> Activity | Refused:
     """What ``parse_activity`` says, without its short cut."""
     root = read_json(body)
     if isinstance(root, Refused):
         return root
     if isinstance(root, dict) and isinstance(root.get("type"), str) and root["type"] in _COLLECTIONS:
-        return _collection(root, max_items, max_counter)
-    return _single(root, max_counter)
+        return _collection(root, max_items, max_count)
+    return _single(root, max_count)
 
 
-def _collection(root: Mapping[str, Any], max_items: int, max_counter: int) -> Collection | Refused:
+def _collection(root: Mapping[str, Any], max_items: int, max_count: int) -> Collection | Refused:
     """Several activities in one POST, as PeerTube takes them; its page types may come without an id."""
     if not is_web_url(root.get("actor")):
         return BAD_ACTOR
@@ -71,11 +71,11 @@ def _collection(root: Mapping[str, Any], max_items: int, max_counter: int) -> Co
     items = root.get(first) or root.get(second) or []
     if not isinstance(items, list):
         return Refused("bad_shape", "items must be an array")
-    kept = tuple(_single(item, max_counter) for item in items[:max_items])
+    kept = tuple(_single(item, max_count) for item in items[:max_items])
     return Collection(root.get("id") or "", root["actor"], kept, len(items) - len(kept))
 
 
-def _single(value: Any, max_counter: int) -> Single | Refused:
+def _single(value: Any, max_count: int) -> Single | Refused:
     if not isinstance(value, dict):
         return Refused("bad_shape", "an activity must be an object")
     kind = value.get("type")
@@ -84,7 +84,7 @@ def _single(value: Any, max_counter: int) -> Single | Refused:
     if kind in _COLLECTIONS:
         return Refused("nested_collection", "a collection inside a collection")
     if kind == "View":
-        return _view(value, max_counter)
+        return _view(value, max_count)
     id_, actor = value.get("id"), value.get("actor")
     if not is_web_url(id_):
         return BAD_ID
@@ -94,7 +94,7 @@ def _single(value: Any, max_counter: int) -> Single | Refused:
     return UnknownActivity(id_, actor, kind[:100]) if reader is None else reader(id_, actor, value.get("object"))
 
 
-def _view(value: Mapping[str, Any], max_counter: int) -> View | Refused:
+def _view(value: Mapping[str, Any], max_count: int) -> View | Refused:
     # PeerTube up to 7.x reads ``expiration`` too: a View that went through JSON-LD compaction there comes out with it.
     expires = value["expires"] if "expires" in value else value.get("expiration", ABSENT)
     result = None
@@ -115,7 +115,7 @@ def _view(value: Mapping[str, Any], max_counter: int) -> View | Refused:
         expires=expires,
         published=value.get("published"),
         result=result,
-        max_counter=max_counter,
+        max_count=max_count,
     )
 
 

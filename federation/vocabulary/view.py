@@ -35,7 +35,7 @@ def judge_view(
     expires: Any = ABSENT,
     published: Any = None,
     result: tuple[Any, Any, Any, Any] | None = None,
-    max_counter: int = MAX_COUNTER,
+    max_count: int = MAX_COUNTER,
 ) -> View | Refused:
     """A View, or ``bad_id``, ``bad_actor``, ``bad_object``, ``bad_expires`` (202), ``no_expires``, ``bad_counter``.
 
@@ -57,7 +57,7 @@ def judge_view(
     if result is None:
         return View(id_, actor, object_, expires_ms, read_instant_ms(published))
     kind, interaction, counter, yours = result
-    if kind != "InteractionCounter" or interaction != "WatchAction" or not is_count(counter, max_counter):
+    if kind != "InteractionCounter" or interaction != "WatchAction" or not is_count(counter, max_count):
         return BAD_COUNTER
     if yours is ABSENT:
         yours = None

@@ -1,0 +1,60 @@
+"""What may come from whom: the configured policies and the verdicts given at run time. Pure; asked on every request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from federation.peers.model import PeerPolicy
+from foundation.errors import Refused
+
+BLOCKED, ALLOWED = "blocked", "allowed"
+
+_BLOCKED = Refused("blocked", "this instance does not talk to yours", 403)
+_NOT_LISTED = Refused("not_listed", "this instance talks to listed peers only", 403)
+_OWN_HOST = Refused("own_host", "this is our own host", 401)
+
+
+class Policies:
+    """Configuration first: what it blocks stays blocked. Verdicts (``blocked`` | ``allowed``) speak for the rest."""
+
+    def __init__(self, policies: Iterable[PeerPolicy], *, open_federation: bool, own_host: str) -> None:
+        self._listed = {policy.host: policy for policy in policies}
+        self._open = open_federation
+        self._own_host = own_host
+        self.verdicts: dict[str, str] = {}
+
+    def reload(self, policies: Iterable[PeerPolicy], *, open_federation: bool) -> None:
+        self._listed = {policy.host: policy for policy in policies}
+        self._open = open_federation
+
+    def policy(self, host: str) -> PeerPolicy:
+        """The host's own policy, or the default one."""
+        return self._listed.get(host) or PeerPolicy(host)
+
+    def listed(self) -> tuple[PeerPolicy, ...]:
+        return tuple(self._listed.values())
+
+    def is_listed(self, host: str) -> bool:
+        return host in self._listed
+
+    def is_blocked(self, host: str) -> bool:
+        policy = self._listed.get(host)
+        return (policy is not None and policy.blocked) or self.verdicts.get(host) == BLOCKED
+
+    def may_speak(self, host: str) -> Refused | None:
+        """None, or ``blocked`` (403), ``not_listed`` (403), ``own_host`` (401)."""
+        if self.is_blocked(host):
+            return _BLOCKED
+        if host == self._own_host:
+            return _OWN_HOST
+        if self._open or host in self._listed or self.verdicts.get(host) == ALLOWED:
+            return None
+        return _NOT_LISTED
+
+    def accepts(self, host: str, kind: str) -> bool:
+        policy = self._listed.get(host)
+        return policy is None or kind in policy.accept
+
+    def blocked_hosts(self) -> frozenset[str]:
+        configured = {policy.host for policy in self._listed.values() if policy.blocked}
+        return frozenset(configured | {host for host, verdict in self.verdicts.items() if verdict == BLOCKED})

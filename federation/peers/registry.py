@@ -1,0 +1,335 @@
+"""The peer registry: one place to ask what a host may do, what it runs, what time it has, and who follows whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from federation.peers import policies as verdicts
+from federation.peers import software as programs
+from federation.peers import store
+from federation.peers.follows import Apply, Follows, RemoteActor
+from federation.peers.known import KnownPeers
+from federation.peers.model import (
+    Direction,
+    Follower,
+    FollowRecord,
+    FollowState,
+    PeerKind,
+    PeerPolicy,
+    PeerView,
+    Software,
+    Switch,
+)
+from federation.peers.policies import Policies
+from federation.ports import PeerEvents
+from foundation.clock import Clock
+from foundation.database import Database, Transaction
+from foundation.errors import Refused
+
+NODEINFO_LIFE_MS = 86_400_000
+NODEINFO_RETRY_MS = 3_600_000
+
+_TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
+
+
+class Peers:
+    """Call ``load`` once before anything else. Hosts are authorities as ``foundation.urls.authority`` spells them.
+
+    ``max_peers`` bounds the hosts kept in memory (listed, judged and following ones are the last to go),
+    ``max_followers`` and ``max_followers_per_host`` the actors that may follow us.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        events: PeerEvents,
+        *,
+        policies: Iterable[PeerPolicy] = (),
+        open_federation: bool = True,
+        default_quota: int = 100_000,
+        own_host: str,
+        max_peers: int = 10_000,
+        max_followers: int = 20_000,
+        max_followers_per_host: int = 200,
+        clock_skew_ms: int = 1_800_000,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._events = events
+        self._policies = Policies(policies, open_federation=open_federation, own_host=own_host)
+        self._default_quota = default_quota
+        self._max_followers = max_followers
+        self._max_followers_per_host = max_followers_per_host
+        self._follows = Follows(database, clock, events)
+        self._follows.changed = self._forget_picture
+        self._known = KnownPeers(max_peers, clock_skew_ms, keep=self._must_keep)
+        self._picture: tuple[Follower, ...] | None = None
+
+    async def load(self) -> None:
+        """Read what earlier runs learnt."""
+        async with self._database.read() as tx:
+            rows = await store.load_peers(tx, self._known.limit)
+        self._known.load(rows)
+        self._policies.verdicts = {row.host: row.verdict for row in rows if row.verdict is not None}
+        await self._follows.load()
+
+    # What a host may do
+
+    def policy(self, host: str) -> PeerPolicy:
+        """What the configuration says of a host; the defaults when it is not listed."""
+        return self._policies.policy(host)
+
+    def policies(self) -> tuple[PeerPolicy, ...]:
+        """Every listed host's."""
+        return self._policies.listed()
+
+    def may_speak(self, host: str) -> Refused | None:
+        """None, or ``blocked`` (403), ``not_listed`` (403), ``own_host`` (401). Two look-ups, no waiting."""
+        return self._policies.may_speak(host)
+
+    def may_follow(self, host: str) -> Refused | None:
+        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached."""
+        refusal = self._policies.may_speak(host)
+        if refusal is not None:
+            return refusal
+        full = self._follows.follower_count() >= self._max_followers
+        return _TOO_MANY if full or self._follows.followers_of(host) >= self._max_followers_per_host else None
+
+    def accepts(self, host: str, kind: str) -> bool:
+        """Whether ``viewers`` | ``views`` | ``totals`` | ``announces`` are taken from a host that may speak."""
+        return self._policies.accepts(host, kind)
+
+    def quota(self, host: str) -> int:
+        """How many viewers per video a host may claim before the rest count as unverified."""
+        quota = self._policies.policy(host).max_viewers_per_video
+        return self._default_quota if quota is None else quota
+
+    def reload(self, policies: Iterable[PeerPolicy], *, open_federation: bool) -> None:
+        """Take a changed configuration; hosts it blocks now are told as ``peer_blocked``."""
+        before = self._policies.blocked_hosts()
+        self._policies.reload(policies, open_federation=open_federation)
+        self._forget_picture()
+        for host in sorted(self._policies.blocked_hosts() - before):
+            self._events.peer_blocked(host)
+
+    async def block(self, host: str) -> None:
+        """Block at run time, for good; the configuration need not name the host."""
+        await self._judge(host, verdicts.BLOCKED)
+        self._events.peer_blocked(host)
+
+    async def allow(self, host: str) -> None:
+        """Take a run-time block back, and let the host speak where only listed ones may. YAML's blocks stay."""
+        await self._judge(host, verdicts.ALLOWED)
+
+    async def _judge(self, host: str, verdict: str) -> None:
+        await self._database.write(lambda tx: store.set_verdict(tx, host, verdict))
+        self._policies.verdicts[host] = verdict
+        self._forget_picture()
+
+    # What it runs
+
+    def software(self, host: str) -> Software | None:
+        return self._known.software(host)
+
+    def kind(self, host: str) -> PeerKind:
+        return programs.kind_of(self._known.software(host))
+
+    def learn_software(self, host: str, document: object, now_ms: int) -> Software | None:
+        """Take a host's decoded NodeInfo document; None for ``document`` notes that it could not be had."""
+        software = programs.read_nodeinfo(document)
+        self._known.learn_software(host, software, now_ms)
+        return software
+
+    def nodeinfo_due(self, host: str, now_ms: int) -> bool:
+        """Whether to read a host's NodeInfo (again): daily, and hourly while it is unknown."""
+        checked_ms = self._known.nodeinfo_checked_ms(host)
+        life_ms = NODEINFO_LIFE_MS if self._known.software(host) is not None else NODEINFO_RETRY_MS
+        return checked_ms is None or not 0 <= now_ms - checked_ms < life_ms
+
+    def understands_views(self, host: str) -> bool | None:
+        """Whether its software counts views (PeerTube, Fediviews); None while its NodeInfo is unknown."""
+        kind = self.kind(host)
+        return None if kind is PeerKind.UNKNOWN else kind is not PeerKind.OTHER
+
+    def wants_totals(self, host: str) -> bool | None:
+        """Whether totals go to this follower: as configured, else as its software understands; None: not known yet."""
+        switch = self._policies.policy(host).totals
+        return self.understands_views(host) if switch is Switch.AUTO else switch is Switch.ON
+
+    def takes_batches(self, host: str) -> bool:
+        """Whether several Views go to it in one Collection: as configured, else to PeerTube, and to Fediviews on offer."""
+        switch = self._policies.policy(host).batch
+        if switch is not Switch.AUTO:
+            return switch is Switch.ON
+        software = self._known.software(host)
+        return software is not None and (software.batch or software.name == "peertube")
+
+    def appends_viewers(self, host: str) -> bool:
+        """Whether a viewer told again counts twice there for a while (PeerTube before 7.1)."""
+        return programs.appends_viewers(self._known.software(host))
+
+    def says_yours(self, host: str) -> bool:
+        """Whether its totals say how many of the counted viewers are ours, and it wants to hear the same of us."""
+        software = self._known.software(host)
+        return software is not None and software.yours
+
+    # What time it has
+
+    def observe_date(self, host: str, date_ms: int, received_ms: int) -> None:
+        """The ``Date`` of an uncached answer of the host, and when it arrived by our clock."""
+        self._known.observe_date(host, date_ms, received_ms)
+
+    def observe_signed(self, host: str, signed_ms: int, received_ms: int) -> None:
+        """The signed date of a verified request of the host, and when it arrived by our clock. It is alive, too."""
+        self._known.observe_signed(host, signed_ms, received_ms)
+
+    def clock_offset_ms(self, host: str) -> int:
+        """What to add to the host's instants to get ours; 0 when they agree within two seconds, or nothing is known."""
+        return self._known.clock_offset_ms(host)
+
+    # Who follows us
+
+    async def add_follower(
+        self,
+        tx: Transaction,
+        *,
+        actor: str,
+        host: str,
+        inbox: str,
+        shared_inbox: str | None,
+        follow_id: str,
+        object_: str,
+    ) -> Apply:
+        """A remote actor follows ``object_``, an actor of ours; ask ``may_follow`` first. Call the result after commit.
+
+        It tells ``follower_added`` for a new follower, and for one that follows again under another id.
+        """
+        remote = RemoteActor(actor, host, inbox, shared_inbox)
+        return await self._follows.add_follower(tx, remote, follow_id=follow_id, object_=object_)
+
+    async def remove_follower(self, actor: str, object_: str | None = None, *, follow_id: str | None = None) -> bool:
+        """A remote actor takes a follow back, named by what it follows or by its id; False: no such follow."""
+
+        def named(record: FollowRecord) -> bool:
+            if record.direction is not Direction.IN or record.actor != actor:
+                return False
+            return record.follow_id == follow_id if object_ is None else record.object == object_
+
+        return await self._follows.remove(named)
+
+    async def remove_actor(self, actor: str) -> bool:
+        """A remote actor is gone: so are its follows and ours of it."""
+        return await self._follows.remove(lambda record: record.actor == actor)
+
+    def followers(self) -> tuple[Follower, ...]:
+        """The hosts that want to hear us and may, each with one inbox, by name. The same tuple until it changes."""
+        if self._picture is None:
+            self._picture = tuple(
+                follower for follower in self._follows.followers() if self.may_speak(follower.host) is None
+            )
+        return self._picture
+
+    def follower_count(self) -> int:
+        """Actors that follow us."""
+        return self._follows.follower_count()
+
+    def list_followers(self, start: int = 0, count: int = 100) -> tuple[list[FollowRecord], int]:
+        """A page of the actors that follow us, newest first, and how many there are."""
+        records = self._follows.records(Direction.IN)
+        return records[start : start + count], len(records)
+
+    # Whom we follow
+
+    async def add_following(
+        self,
+        tx: Transaction,
+        *,
+        actor: str,
+        host: str,
+        inbox: str,
+        shared_inbox: str | None,
+        follow_id: str,
+        object_: str,
+    ) -> Apply:
+        """``object_`` (ours) asks to follow a remote actor: pending, unless already accepted. Call after commit."""
+        remote = RemoteActor(actor, host, inbox, shared_inbox)
+        return await self._follows.add_following(tx, remote, follow_id=follow_id, object_=object_)
+
+    async def accepted(self, actor: str, follow_id: str = "") -> bool:
+        """A remote actor accepted our follow; False when we asked it for none.
+
+        The actor alone decides which follow is meant, as in PeerTube: an answer may name an earlier request's id.
+        """
+        return await self._follows.answered(actor, FollowState.ACCEPTED)
+
+    async def rejected(self, actor: str, follow_id: str = "") -> bool:
+        """A remote actor refused our follow, or ended it; False when we asked it for none."""
+        return await self._follows.answered(actor, FollowState.REJECTED)
+
+    async def remove_following(self, tx: Transaction, actor: str) -> Apply:
+        """We follow this actor no longer. Call the result after commit."""
+        return await self._follows.remove_following(tx, actor)
+
+    def follows(self, host: str) -> bool:
+        """Whether an actor of this host accepted our follow."""
+        return self._follows.following_state(host) is FollowState.ACCEPTED
+
+    def following(self, state: FollowState | None = None) -> tuple[FollowRecord, ...]:
+        """Our follows, newest first."""
+        return tuple(self._follows.records(Direction.OUT, state))
+
+    def list_following(self, start: int = 0, count: int = 100) -> tuple[list[FollowRecord], int]:
+        """A page of our follows, newest first, and how many there are."""
+        records = self._follows.records(Direction.OUT)
+        return records[start : start + count], len(records)
+
+    # What was taken, and keeping house
+
+    async def remember(self, tx: Transaction, actor: str, activity_id: str, now_ms: int) -> bool:
+        """Note that an activity is taken; False when it was before. Joins the transaction of what it does."""
+        return await store.remember(tx, actor, activity_id, now_ms)
+
+    async def purge_remembered(self, before_ms: int) -> int:
+        """Forget activities noted before an instant (seven days ago is enough); how many."""
+        return await self._database.write(lambda tx: store.purge_remembered(tx, before_ms))
+
+    async def purge_peers(self, before_ms: int) -> int:
+        """Forget hosts not heard of since an instant, unless an administrator judged them; how many."""
+        return await self._database.write(lambda tx: store.purge_peers(tx, before_ms))
+
+    async def save(self) -> None:
+        """Keep what was learnt of hosts since the last time; losing it costs a NodeInfo request each."""
+        rows = self._known.take_dirty()
+        if rows:
+            await self._database.write(lambda tx: store.save_peers(tx, rows))
+
+    def list_peers(self) -> list[PeerView]:
+        """Everything known of every listed or known host, by name."""
+        hosts = set(self._known.hosts()) | {policy.host for policy in self._policies.listed()}
+        hosts |= {record.host for record in (*self._follows.records(Direction.IN), *self.following())}
+        return [self.describe(host) for host in sorted(hosts)]
+
+    def describe(self, host: str) -> PeerView:
+        """Everything known of one host."""
+        return PeerView(
+            host=host,
+            kind=self.kind(host),
+            software=self.software(host),
+            clock_offset_ms=self.clock_offset_ms(host),
+            last_seen_ms=self._known.last_seen_ms(host),
+            blocked=self._policies.is_blocked(host),
+            listed=self._policies.is_listed(host),
+            follower=self._follows.followers_of(host) > 0,
+            following=self._follows.following_state(host),
+        )
+
+    def _forget_picture(self) -> None:
+        self._picture = None
+
+    def _must_keep(self, host: str) -> bool:
+        return (
+            self._policies.is_listed(host)
+            or self._follows.followers_of(host) > 0
+            or self._follows.following_state(host) is not None
+        )

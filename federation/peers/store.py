@@ -1,0 +1,166 @@
+"""The registry's rows. Every function writes or reads through the transaction it is given, and keeps nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+from sqlalchemy import Row, delete, select, update
+
+from federation.peers.model import Direction, FollowRecord, FollowState, Software
+from federation.tables import follows, peers, remembered
+from foundation.database import Transaction, upsert
+
+_BATCH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """What is kept of a host besides its follows."""
+
+    host: str
+    software: Software | None = None
+    nodeinfo_checked_ms: int | None = None
+    clock_offset_ms: int = 0
+    last_seen_ms: int | None = None
+    verdict: str | None = None
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def _peer(row: Row[tuple[object, ...]]) -> PeerRow:
+    found = row._mapping  # SQLAlchemy's public name for it
+    software = None
+    if found["software"]:
+        offers = msgspec.json.decode(found["capabilities"] or "{}", type=dict[str, bool])
+        software = Software(
+            found["software"], found["version"] or "", offers.get("yours", False), offers.get("batch", False)
+        )
+    return PeerRow(
+        found["host"],
+        software,
+        found["nodeinfo_checked_ms"],
+        found["clock_offset_ms"] or 0,
+        found["last_seen_ms"],
+        found["verdict"],
+    )
+
+
+async def load_peers(tx: Transaction, limit: int) -> list[PeerRow]:
+    """Hosts with a verdict first, then the ones heard of most recently; at most ``limit``."""
+    statement = select(peers).order_by(peers.c.verdict.is_(None), peers.c.last_seen_ms.desc()).limit(limit)
+    return [_peer(row) for row in await tx.execute(statement)]
+
+
+async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
+    """Keep what was learnt; an administrator's verdict has its own statement and is left alone."""
+    for start in range(0, len(rows), _BATCH):
+        insert = upsert(tx, peers).values(
+            [
+                {
+                    "host": row.host,
+                    "software": row.software.name if row.software else None,
+                    "version": row.software.version if row.software else None,
+                    "capabilities": msgspec.json.encode(
+                        {"yours": row.software.yours, "batch": row.software.batch} if row.software else {}
+                    ).decode(),
+                    "nodeinfo_checked_ms": row.nodeinfo_checked_ms,
+                    "clock_offset_ms": row.clock_offset_ms,
+                    "last_seen_ms": row.last_seen_ms,
+                }
+                for row in rows[start : start + _BATCH]
+            ]
+        )
+        learnt = ("software", "version", "capabilities", "nodeinfo_checked_ms", "clock_offset_ms", "last_seen_ms")
+        changes = {name: insert.excluded[name] for name in learnt}
+        await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_=changes))
+
+
+async def set_verdict(tx: Transaction, host: str, verdict: str) -> None:
+    insert = upsert(tx, peers).values(host=host, verdict=verdict)
+    await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_={"verdict": verdict}))
+
+
+async def purge_peers(tx: Transaction, before_ms: int) -> int:
+    """Forget hosts that nobody heard of since, unless an administrator judged them."""
+    gone = await tx.execute(delete(peers).where(peers.c.verdict.is_(None), peers.c.last_seen_ms < before_ms))
+    return gone.rowcount
+
+
+def _follow(row: Row[tuple[object, ...]]) -> FollowRecord:
+    found = row._mapping  # SQLAlchemy's public name for it
+    return FollowRecord(
+        id=found["id"],
+        direction=Direction(found["direction"]),
+        host=found["host"],
+        actor=found["actor"],
+        inbox=found["inbox"],
+        shared_inbox=found["shared_inbox"],
+        follow_id=found["follow_id"],
+        object=found["object"],
+        state=FollowState(found["state"]),
+        created_ms=found["created_ms"],
+        updated_ms=found["updated_ms"],
+    )
+
+
+async def load_follows(tx: Transaction) -> list[FollowRecord]:
+    """All of them: how many there can be is bounded where they are taken in."""
+    return [_follow(row) for row in await tx.execute(select(follows).order_by(follows.c.id))]
+
+
+async def find_follow(tx: Transaction, direction: Direction, actor: str, object_: str) -> FollowRecord | None:
+    key = _digest(direction.value, actor, object_)
+    row = (await tx.execute(select(follows).where(follows.c.key == key))).one_or_none()
+    return None if row is None else _follow(row)
+
+
+async def put_follow(tx: Transaction, record: FollowRecord) -> FollowRecord:
+    """Insert, or replace the one of this direction, actor and object; the row as it stands, with its id."""
+    values = {
+        "key": _digest(record.direction.value, record.actor, record.object),
+        "direction": record.direction.value,
+        "host": record.host,
+        "actor": record.actor,
+        "inbox": record.inbox,
+        "shared_inbox": record.shared_inbox,
+        "follow_id": record.follow_id,
+        "object": record.object,
+        "state": record.state.value,
+        "created_ms": record.created_ms,
+        "updated_ms": record.updated_ms,
+    }
+    changes = {name: values[name] for name in ("inbox", "shared_inbox", "follow_id", "state", "updated_ms")}
+    insert = upsert(tx, follows).values(values)
+    kept = await tx.execute(
+        insert.on_conflict_do_update(index_elements=[follows.c.key], set_=changes).returning(
+            follows.c.id, follows.c.created_ms
+        )
+    )
+    row = kept.one()
+    return replace(record, id=row.id, created_ms=row.created_ms)
+
+
+async def set_state(tx: Transaction, ids: Iterable[int], state: FollowState, now_ms: int) -> None:
+    await tx.execute(update(follows).where(follows.c.id.in_(list(ids))).values(state=state.value, updated_ms=now_ms))
+
+
+async def delete_follows(tx: Transaction, ids: Iterable[int]) -> None:
+    await tx.execute(delete(follows).where(follows.c.id.in_(list(ids))))
+
+
+async def remember(tx: Transaction, actor: str, activity_id: str, now_ms: int) -> bool:
+    """Note that this activity was taken; False when it was noted before. Both in the caller's transaction."""
+    insert = upsert(tx, remembered).values(key=_digest(actor, activity_id), at_ms=now_ms)
+    noted = await tx.execute(insert.on_conflict_do_nothing().returning(remembered.c.key))
+    return noted.first() is not None
+
+
+async def purge_remembered(tx: Transaction, before_ms: int) -> int:
+    """Forget what was noted before an instant; how many."""
+    gone = await tx.execute(delete(remembered).where(remembered.c.at_ms < before_ms))
+    return gone.rowcount

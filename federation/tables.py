@@ -1,0 +1,53 @@
+"""SQL of the protocol side: who we know, who follows whom, and which activities were already taken."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+
+from foundation.database import metadata
+
+# SQLite numbers rows by itself only in a column of exactly this type.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+peers = Table(
+    "peers",
+    metadata,
+    Column("host", String(300), primary_key=True),
+    Column("software", String(100)),
+    Column("version", String(100)),
+    Column("capabilities", Text),
+    Column("nodeinfo_checked_ms", BigInteger),
+    Column("clock_offset_ms", BigInteger),
+    Column("last_seen_ms", BigInteger),
+    Column("verdict", String(10)),
+)
+"""Hosts we heard of. ``capabilities`` is JSON; ``verdict`` an administrator's ``blocked`` | ``allowed``, or NULL."""
+
+follows = Table(
+    "follows",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True, autoincrement=True),
+    # SHA-256 of direction, actor and object: URLs of 2000 characters do not fit into an index row of PostgreSQL.
+    Column("key", String(64), nullable=False, unique=True),
+    Column("direction", String(3), nullable=False),
+    Column("host", String(300), nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("inbox", Text, nullable=False),
+    Column("shared_inbox", Text),
+    Column("follow_id", Text, nullable=False),
+    Column("object", Text, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+)
+"""``in``: the remote ``actor`` follows our ``object``; ``out``: our ``object`` follows the remote ``actor``."""
+
+remembered = Table(
+    "remembered_activities",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False),
+)
+"""SHA-256 of actor and id of activities that must not be taken twice."""
+
+Index(None, remembered.c.at_ms)

@@ -1,0 +1,325 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from federation.peers import Follower, FollowState, PeerKind, PeerPolicy, Peers, Software, Switch
+from federation.ports import NullPeerEvents
+from foundation.clock import ManualClock
+from foundation.database import Database, Transaction
+from foundation.errors import Refused
+
+OURS = "https://our.example/accounts/peertube"
+PEERTUBE = {"software": {"name": "peertube", "version": "6.3.0"}}
+FEDIVIEWS = {
+    "software": {"name": "fediviews", "version": "0.1.0"},
+    "metadata": {"fediviews": {"yours": True, "batch": True}},
+}
+
+
+class News(NullPeerEvents):
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+
+    def follower_added(self, host: str) -> None:
+        self.told.append(("follower_added", host))
+
+    def follower_removed(self, host: str) -> None:
+        self.told.append(("follower_removed", host))
+
+    def following_accepted(self, host: str) -> None:
+        self.told.append(("following_accepted", host))
+
+    def peer_blocked(self, host: str) -> None:
+        self.told.append(("peer_blocked", host))
+
+
+@pytest.fixture
+def news() -> News:
+    return News()
+
+
+@pytest.fixture
+def make(database: Database, clock: ManualClock, news: News) -> Callable[..., Peers]:
+    def build(*policies: PeerPolicy, **options: Any) -> Peers:
+        return Peers(database, clock, news, policies=policies, own_host="our.example", **options)
+
+    return build
+
+
+def reason(refusal: Refused | None) -> str | None:
+    return None if refusal is None else refusal.reason
+
+
+async def follow_us(
+    peers: Peers, database: Database, host: str, name: str = "peertube", *, shared: bool = True, number: int = 1
+) -> None:
+    actor = f"https://{host}/accounts/{name}"
+
+    async def work(tx: Transaction) -> Callable[[], None]:
+        return await peers.add_follower(
+            tx,
+            actor=actor,
+            host=host,
+            inbox=f"{actor}/inbox",
+            shared_inbox=f"https://{host}/inbox" if shared else None,
+            follow_id=f"{actor}/follows/{number}",
+            object_=OURS,
+        )
+
+    (await database.write(work))()
+
+
+async def we_follow(peers: Peers, database: Database, host: str) -> str:
+    actor = f"https://{host}/accounts/peertube"
+
+    async def work(tx: Transaction) -> Callable[[], None]:
+        return await peers.add_following(
+            tx,
+            actor=actor,
+            host=host,
+            inbox=f"{actor}/inbox",
+            shared_inbox=None,
+            follow_id=f"{OURS}/follows/1",
+            object_=OURS,
+        )
+
+    (await database.write(work))()
+    return actor
+
+
+def test_who_may_speak(make: Callable[..., Peers]) -> None:
+    peers = make(PeerPolicy("friend.example"), PeerPolicy("bad.example", blocked=True))
+    assert peers.may_speak("anybody.example") is None
+    assert reason(peers.may_speak("bad.example")) == "blocked"
+    assert reason(peers.may_speak("our.example")) == "own_host"
+    closed = make(PeerPolicy("friend.example"), open_federation=False)
+    assert closed.may_speak("friend.example") is None
+    assert reason(closed.may_speak("anybody.example")) == "not_listed"
+    assert reason(closed.may_speak("")) == "not_listed"
+
+
+def test_what_is_taken_and_how_much(make: Callable[..., Peers]) -> None:
+    strict = PeerPolicy("some.example", accept=frozenset({"views"}), max_viewers_per_video=0)
+    peers = make(strict, default_quota=70)
+    assert peers.accepts("some.example", "views")
+    assert not peers.accepts("some.example", "viewers")
+    assert peers.accepts("other.example", "totals")
+    assert (peers.quota("some.example"), peers.quota("other.example")) == (0, 70)
+
+
+async def test_verdicts_outlive_a_restart(make: Callable[..., Peers], news: News) -> None:
+    peers = make(open_federation=False)
+    await peers.load()
+    await peers.block("bad.example")
+    await peers.allow("good.example")
+    again = make(open_federation=False)
+    await again.load()
+    for registry in (peers, again):
+        assert reason(registry.may_speak("bad.example")) == "blocked"
+        assert registry.may_speak("good.example") is None
+    await again.allow("bad.example")
+    assert again.may_speak("bad.example") is None
+    assert news.told == [("peer_blocked", "bad.example")]
+
+
+async def test_yaml_blocks_cannot_be_lifted_at_run_time(make: Callable[..., Peers]) -> None:
+    peers = make(PeerPolicy("bad.example", blocked=True))
+    await peers.allow("bad.example")
+    assert reason(peers.may_speak("bad.example")) == "blocked"
+
+
+def test_a_reload_tells_whom_it_blocks(make: Callable[..., Peers], news: News) -> None:
+    peers = make(PeerPolicy("old.example", blocked=True))
+    peers.reload(
+        [PeerPolicy("old.example", blocked=True), PeerPolicy("new.example", blocked=True)], open_federation=False
+    )
+    assert news.told == [("peer_blocked", "new.example")]
+    assert reason(peers.may_speak("other.example")) == "not_listed"
+    peers.reload([], open_federation=True)
+    assert peers.may_speak("old.example") is None
+
+
+def test_software_decides_who_hears_totals(make: Callable[..., Peers]) -> None:
+    peers = make(
+        PeerPolicy("off.example", totals=Switch.OFF, batch=Switch.OFF), PeerPolicy("on.example", totals=Switch.ON)
+    )
+    assert peers.kind("tube.example") is PeerKind.UNKNOWN
+    assert peers.understands_views("tube.example") is None
+    assert peers.wants_totals("tube.example") is None
+    peers.learn_software("tube.example", PEERTUBE, 5)
+    peers.learn_software("off.example", FEDIVIEWS, 5)
+    peers.learn_software("blog.example", {"software": {"name": "mastodon", "version": "4"}}, 5)
+    assert peers.kind("tube.example") is PeerKind.PEERTUBE
+    assert (peers.wants_totals("tube.example"), peers.takes_batches("tube.example")) == (True, True)
+    assert peers.appends_viewers("tube.example")
+    assert not peers.says_yours("tube.example")
+    assert (peers.wants_totals("off.example"), peers.takes_batches("off.example")) == (False, False)
+    assert peers.says_yours("off.example")
+    assert (peers.wants_totals("on.example"), peers.wants_totals("blog.example")) == (True, False)
+
+
+def test_nodeinfo_is_read_daily_and_hourly_while_unknown(make: Callable[..., Peers]) -> None:
+    peers = make()
+    assert peers.nodeinfo_due("tube.example", 0)
+    assert peers.learn_software("tube.example", None, 0) is None
+    assert not peers.nodeinfo_due("tube.example", 3_599_999)
+    assert peers.nodeinfo_due("tube.example", 3_600_000)
+    peers.learn_software("tube.example", PEERTUBE, 0)
+    assert not peers.nodeinfo_due("tube.example", 86_399_999)
+    peers.learn_software("tube.example", None, 86_400_000)
+    assert peers.software("tube.example") == Software("peertube", "6.3.0")
+
+
+async def test_what_was_learnt_outlives_a_restart(make: Callable[..., Peers], clock: ManualClock) -> None:
+    peers = make()
+    now_ms = clock.now_ms()
+    peers.learn_software("a.example", FEDIVIEWS, now_ms)
+    peers.observe_date("a.example", now_ms - 60_000, now_ms)
+    peers.observe_signed("b.example", now_ms, now_ms)
+    await peers.save()
+    await peers.save()
+    again = make()
+    await again.load()
+    assert again.software("a.example") == Software("fediviews", "0.1.0", yours=True, batch=True)
+    assert again.clock_offset_ms("a.example") == 60_000
+    assert (again.clock_offset_ms("b.example"), again.clock_offset_ms("c.example")) == (0, 0)
+    assert [(peer.host, peer.last_seen_ms) for peer in again.list_peers()] == [
+        ("a.example", now_ms),
+        ("b.example", now_ms),
+    ]
+    assert await again.purge_peers(now_ms + 1) == 2
+
+
+async def test_memory_of_hosts_is_bounded_and_keeps_whom_we_need(
+    make: Callable[..., Peers], database: Database
+) -> None:
+    peers = make(PeerPolicy("listed.example"), max_peers=5)
+    await follow_us(peers, database, "follower.example")
+    for host in ("listed.example", "follower.example", *(f"h{number}.example" for number in range(50))):
+        peers.observe_signed(host, 0, 0)
+    seen = {peer.host for peer in peers.list_peers() if peer.last_seen_ms is not None}
+    assert seen == {"listed.example", "follower.example", "h47.example", "h48.example", "h49.example"}
+
+
+async def test_followers_are_told_once_per_host(make: Callable[..., Peers], database: Database, news: News) -> None:
+    peers = make()
+    await follow_us(peers, database, "b.example", "alice", shared=False)
+    assert peers.followers() == (Follower("b.example", "https://b.example/accounts/alice/inbox"),)
+    await follow_us(peers, database, "b.example")
+    await follow_us(peers, database, "a.example")
+    expected = (Follower("a.example", "https://a.example/inbox"), Follower("b.example", "https://b.example/inbox"))
+    assert peers.followers() == expected
+    assert peers.followers() is peers.followers()
+    again = make()
+    await again.load()
+    assert again.followers() == expected
+    records, total = again.list_followers(1, 1)
+    assert (total, [record.actor for record in records]) == (3, ["https://b.example/accounts/peertube"])
+    assert [host for _kind, host in news.told] == ["b.example", "b.example", "a.example"]
+
+
+async def test_following_again_is_news_only_under_a_new_id(
+    make: Callable[..., Peers], database: Database, news: News
+) -> None:
+    peers = make()
+    await follow_us(peers, database, "b.example")
+    await follow_us(peers, database, "b.example")
+    assert news.told == [("follower_added", "b.example")]
+    await follow_us(peers, database, "b.example", number=2)
+    assert news.told == [("follower_added", "b.example")] * 2
+    assert peers.follower_count() == 1
+
+
+async def test_nothing_moves_before_the_commit(make: Callable[..., Peers], database: Database, news: News) -> None:
+    peers = make()
+
+    async def work(tx: Transaction) -> None:
+        actor = "https://b.example/u"
+        await peers.add_follower(
+            tx, actor=actor, host="b.example", inbox=actor, shared_inbox=None, follow_id=actor, object_=OURS
+        )
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await database.write(work)
+    await peers.load()
+    assert (peers.followers(), news.told) == ((), [])
+
+
+async def test_a_follower_leaves(make: Callable[..., Peers], database: Database, news: News) -> None:
+    peers = make()
+    await follow_us(peers, database, "b.example")
+    await follow_us(peers, database, "b.example", "alice")
+    await follow_us(peers, database, "c.example")
+    actor = "https://b.example/accounts/peertube"
+    assert not await peers.remove_follower("https://c.example/x", OURS)
+    assert not await peers.remove_follower(actor, "https://our.example/other")
+    assert await peers.remove_follower(actor, OURS)
+    assert await peers.remove_follower(
+        "https://b.example/accounts/alice", follow_id="https://b.example/accounts/alice/follows/1"
+    )
+    assert await peers.remove_actor("https://c.example/accounts/peertube")
+    assert not await peers.remove_actor("https://c.example/accounts/peertube")
+    assert news.told[3:] == [("follower_removed", "b.example"), ("follower_removed", "c.example")]
+    again = make()
+    await again.load()
+    assert again.follower_count() == 0
+
+
+async def test_blocked_followers_hear_nothing_until_allowed(make: Callable[..., Peers], database: Database) -> None:
+    peers = make()
+    await follow_us(peers, database, "b.example")
+    await peers.block("b.example")
+    assert peers.followers() == ()
+    assert reason(peers.may_follow("b.example")) == "blocked"
+    await peers.allow("b.example")
+    assert [follower.host for follower in peers.followers()] == ["b.example"]
+
+
+async def test_followers_are_bounded(make: Callable[..., Peers], database: Database) -> None:
+    peers = make(max_followers=3, max_followers_per_host=2)
+    await follow_us(peers, database, "b.example", "one")
+    await follow_us(peers, database, "b.example", "two")
+    assert reason(peers.may_follow("b.example")) == "too_many_followers"
+    assert peers.may_follow("c.example") is None
+    await follow_us(peers, database, "c.example")
+    assert reason(peers.may_follow("d.example")) == "too_many_followers"
+
+
+async def test_our_follow_is_answered(make: Callable[..., Peers], database: Database, news: News) -> None:
+    peers = make()
+    assert not await peers.accepted("https://b.example/accounts/peertube")
+    actor = await we_follow(peers, database, "b.example")
+    assert [record.state for record in peers.following()] == [FollowState.PENDING]
+    assert not peers.follows("b.example")
+    assert await peers.accepted(actor, f"{OURS}/follows/1")
+    assert peers.follows("b.example")
+    await we_follow(peers, database, "b.example")
+    assert peers.follows("b.example")
+    again = make()
+    await again.load()
+    assert again.follows("b.example")
+    assert await peers.rejected(actor)
+    assert not peers.follows("b.example")
+    assert peers.describe("b.example").following is FollowState.REJECTED
+    await we_follow(peers, database, "b.example")
+    assert [record.state for record in peers.following()] == [FollowState.PENDING]
+    (await database.write(lambda tx: peers.remove_following(tx, actor)))()
+    assert (peers.following(), peers.list_following()) == ((), ([], 0))
+    assert news.told == [("following_accepted", "b.example")]
+
+
+async def test_an_activity_is_taken_once(make: Callable[..., Peers], database: Database) -> None:
+    peers = make()
+
+    async def taken(actor: str, activity: str, at_ms: int) -> bool:
+        return await database.write(lambda tx: peers.remember(tx, actor, activity, at_ms))
+
+    assert await taken("https://b.example/u", "https://b.example/1", 10)
+    assert not await taken("https://b.example/u", "https://b.example/1", 20)
+    assert await taken("https://c.example/u", "https://b.example/1", 30)
+    assert await peers.purge_remembered(30) == 1
+    assert await taken("https://b.example/u", "https://b.example/1", 40)
