@@ -1,0 +1,117 @@
+"""The ``fediviews`` command. Exit status: 0 done, 1 it could not be done, 2 the configuration or the call is wrong."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from foundation.errors import ConfigError, FediviewsError
+from service import VERSION
+
+DEFAULT_CONFIG = Path("config.yaml")
+FAILED = 1
+MISUSED = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = arguments.command
+    try:
+        return command(arguments)
+    except ConfigError as problem:
+        print(f"{arguments.config}: {problem}", file=sys.stderr)
+        return MISUSED
+    except FediviewsError as problem:
+        print(problem, file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fediviews", description="Counts who is watching, across instances.")
+    parser.add_argument("--version", action="version", version=f"fediviews {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="configuration file (default: %(default)s)")
+        sub.set_defaults(command=command)
+        return sub
+
+    add("serve", _serve, "run the service until Ctrl-C or SIGTERM; SIGHUP reads peers, tokens and videos again")
+    add("check-config", _check_config, "say whether the configuration can be used")
+    add("peers", _peers, "list the peers that a running service knows")
+    for name, command, text in (
+        ("follow", _follow, "let a running service follow a host"),
+        ("unfollow", _unfollow, "let a running service stop following a host"),
+    ):
+        add(name, command, text).add_argument("host", help="host, host:port or the URL of an actor")
+    demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them")
+    demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
+    demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
+    demo.add_argument("--plain", action="store_true", help="one line per second instead of a live table")
+    return parser
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from service.app import serve
+    from service.config import load_config
+    from service.logs import setup_logging
+
+    config = load_config(arguments.config, os.environ)
+    setup_logging(config.logging.level, config.logging.format)
+    return _run(serve(config, os.environ))
+
+
+def _check_config(arguments: argparse.Namespace) -> int:
+    from service.config import check_config
+
+    return check_config(arguments.config, os.environ)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from service.demo import demo
+
+    return _run(demo(viewers=arguments.viewers, seconds=arguments.seconds, plain=arguments.plain))
+
+
+def _follow(arguments: argparse.Namespace) -> int:
+    from service.admin_client import follow
+
+    return asyncio.run(follow(_admin_config(arguments), arguments.host))
+
+
+def _unfollow(arguments: argparse.Namespace) -> int:
+    from service.admin_client import unfollow
+
+    return asyncio.run(unfollow(_admin_config(arguments), arguments.host))
+
+
+def _peers(arguments: argparse.Namespace) -> int:
+    from service.admin_client import print_peers
+
+    return asyncio.run(print_peers(_admin_config(arguments)))
+
+
+def _admin_config(arguments: argparse.Namespace):  # type: ignore[no-untyped-def]
+    from service.config import load_config
+
+    return load_config(arguments.config, os.environ)
+
+
+def _run(main_coroutine):  # type: ignore[no-untyped-def]
+    """uvloop where it exists: 1.1 to 1.4 times the requests of asyncio's own loop."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main_coroutine)
+    return uvloop.run(main_coroutine)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
