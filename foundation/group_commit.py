@@ -46,6 +46,7 @@ ATTEMPTS = 3
 
 _POSTGRES_SURROUNDINGS = {
     "08": "connection lost",
+    "25006": "read only",
     "28": "not let in",
     "3D": "no such database",
     "40": "conflict with another transaction",
@@ -54,7 +55,7 @@ _POSTGRES_SURROUNDINGS = {
     "57": "the server is stopping or starting",
     "58": "input or output failed",
 }
-"""By class of SQLSTATE (PostgreSQL, appendix A)."""
+"""By SQLSTATE or its class, the first two characters (PostgreSQL, appendix A)."""
 
 
 def why_unavailable(error: BaseException) -> str | None:
@@ -67,9 +68,10 @@ def why_unavailable(error: BaseException) -> str | None:
     if isinstance(origin, sqlite3.Error):
         code = getattr(origin, "sqlite_errorcode", None)
         return None if code is None else _SQLITE_SURROUNDINGS.get(code & 0xFF)
-    state = _sqlstate(error)
-    if state is not None and state[:2] in _POSTGRES_SURROUNDINGS:
-        return _POSTGRES_SURROUNDINGS[state[:2]]
+    state = _sqlstate(error) or ""
+    for known in (state, state[:2]):
+        if known in _POSTGRES_SURROUNDINGS:
+            return _POSTGRES_SURROUNDINGS[known]
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return "connection lost"
     return None

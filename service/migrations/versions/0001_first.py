@@ -43,6 +43,23 @@ def upgrade() -> None:
         "ix_delivery_exceptions_next_try_ms", "delivery_exceptions", ["set_aside", "next_try_ms"], unique=False
     )
     op.create_table(
+        "follows",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("direction", sa.String(length=3), nullable=False),
+        sa.Column("host", sa.String(length=300), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("inbox", sa.Text(), nullable=False),
+        sa.Column("shared_inbox", sa.Text(), nullable=True),
+        sa.Column("follow_id", sa.Text(), nullable=False),
+        sa.Column("object", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=10), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_follows")),
+        sa.UniqueConstraint("key", name=op.f("uq_follows_key")),
+    )
+    op.create_table(
         "peer_cursors",
         sa.Column("host", sa.String(length=270), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
@@ -50,6 +67,25 @@ def upgrade() -> None:
         sa.Column("success_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_peer_cursors")),
     )
+    op.create_table(
+        "peers",
+        sa.Column("host", sa.String(length=300), nullable=False),
+        sa.Column("software", sa.String(length=100), nullable=True),
+        sa.Column("version", sa.String(length=100), nullable=True),
+        sa.Column("capabilities", sa.Text(), nullable=True),
+        sa.Column("nodeinfo_checked_ms", sa.BigInteger(), nullable=True),
+        sa.Column("clock_offset_ms", sa.BigInteger(), nullable=True),
+        sa.Column("last_seen_ms", sa.BigInteger(), nullable=True),
+        sa.Column("verdict", sa.String(length=10), nullable=True),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_peers")),
+    )
+    op.create_table(
+        "remembered_activities",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_remembered_activities")),
+    )
+    op.create_index(op.f("ix_remembered_activities_at_ms"), "remembered_activities", ["at_ms"], unique=False)
     op.create_table(
         "remote_views",
         sa.Column("activity", sa.LargeBinary(length=32), nullable=False),
