@@ -1,0 +1,24 @@
+"""The REST of players and host applications: PeerTube's paths, bodies and answers wherever PeerTube has them."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from views.routes import player, server, videos, viewers
+from views.routes.access import Access
+from views.routes.push import ViewerPush
+from views.routes.services import ViewsApi
+
+
+def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
+    """Register every route; call it before any other route is added, so that reports of players are found first.
+
+    Returns the owner of the open event streams: its ``close`` belongs to the application's ``on_shutdown``.
+    """
+    access = Access(api)
+    push = ViewerPush(api.viewers.subscribe, api.metrics, api.settings.max_streams)
+    player.setup(router, api, access)
+    viewers.setup(router, api, access, push)
+    videos.setup(router, api, access)
+    server.setup(router, api, access)
+    return push

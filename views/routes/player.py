@@ -1,0 +1,104 @@
+"""``POST|PUT /api/v1/videos/{id}/views`` (alias ``/watching``): where a player says that somebody is watching.
+
+This is the hot path: the first routes of the table, no wrapper, no log line; what a report that counts no view needs is
+in memory.
+
+Order of judgement: rate limit 429, Authorization 401, body size 413, id and body 400, viewer token 401, video 404, time
+beyond the end 400. Then 204, whatever became of the report: ``X-Views`` says it (``counted``, ``ignored: <reason>``).
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from foundation.errors import Refused, StorageUnavailable
+from foundation.problems import problem
+from foundation.web import read_body
+from views.ids import parse_video_ref
+from views.model import Video
+from views.routes.access import BAD_ID, Access
+from views.routes.replies import CORS, add_resource, refusal, unavailable
+from views.routes.report_body import MAX_BODY, BadBody, Report, parse_report
+from views.routes.services import ViewsApi
+from views.watching import Outcome
+
+_ANSWERS = {
+    Outcome.COUNTED: {**CORS, "X-Views": "counted"},
+    Outcome.WATCH_TIME: {**CORS, "X-Views": "ignored: watch_time"},
+    Outcome.ALREADY_COUNTED: {**CORS, "X-Views": "ignored: already_counted"},
+}
+
+
+class PlayerRoutes:
+    """The handler and what it needs, looked up once."""
+
+    def __init__(self, api: ViewsApi, access: Access) -> None:
+        self._access = access
+        self._watched = api.watching.watched
+        self._viewer = api.identity.viewer
+        answers = api.metrics.counter(
+            "fediviews_reports_refused", "Reports of players that were refused, by status.", ["status"]
+        )
+        self._refused = {status: answers.labels(str(status)).inc for status in (400, 401, 404, 408, 413, 415, 429, 503)}
+
+    async def report(self, request: web.Request) -> web.Response:
+        """One report. PeerTube 6.3 and 7.2 bodies, see ``report_body``."""
+        access = self._access
+        address = access.address(request)
+        limited = access.throttle(request, address)
+        if limited is not None:
+            return self._refuse(refusal(limited))
+        principal = access.principal(request) if "Authorization" in request.headers else None
+        if isinstance(principal, Refused):
+            return self._refuse(refusal(principal))
+        raw = await read_body(request, MAX_BODY)
+        if isinstance(raw, Refused):
+            return self._refuse(refusal(raw))
+        said = parse_report(raw)
+        if isinstance(said, BadBody):
+            return self._refuse(_bad_request(request, said))
+        token = access.viewer_token(request, said.viewer_token)
+        try:
+            video = await access.visible(request, principal, token)
+            if isinstance(video, Refused):
+                return self._refuse(_bad_id() if video is BAD_ID else refusal(video))
+            if said.position_s > video.duration_s and not video.is_live:
+                return self._refuse(_beyond_the_end(video, said))
+            user = None if token is None or isinstance(token, Refused) else token.user
+            viewer, alternate = self._viewer(said.session_id, user, address)
+            outcome = await self._watched(video, viewer, alternate, said.position_s, seek=said.seek, leave=said.leave)
+        except StorageUnavailable:
+            return self._refuse(unavailable())
+        return web.Response(status=204, headers=_ANSWERS[outcome])
+
+    def _refuse(self, response: web.Response) -> web.Response:
+        count = self._refused.get(response.status)
+        if count is not None:
+            count()
+        response.headers.update(CORS)
+        return response
+
+
+def _bad_request(request: web.Request, bad: BadBody) -> web.Response:
+    """Names every parameter at fault at once, the id of the path among them."""
+    params = dict(bad.params)
+    if parse_video_ref(request.match_info["id"]) is None:
+        params = {"id": BAD_ID.detail, **params}
+    return problem(400, "Incorrect request parameters: " + ", ".join(params), invalid_params=params)
+
+
+def _bad_id() -> web.Response:
+    params = {"id": BAD_ID.detail}
+    return problem(400, "Incorrect request parameters: id", invalid_params=params, location="params")
+
+
+def _beyond_the_end(video: Video, said: Report) -> web.Response:
+    detail = f"Current time {said.position_s} is invalid (video {video.uuid} duration: {video.duration_s})"
+    return problem(400, detail, invalid_params={"currentTime": detail})
+
+
+def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access) -> None:
+    """Register these before any other route of the application."""
+    routes = PlayerRoutes(api, access)
+    for name in ("views", "watching"):
+        add_resource(router, f"/api/v1/videos/{{id}}/{name}", {"POST": routes.report, "PUT": routes.report})

@@ -1,0 +1,62 @@
+"""What the REST of players and host applications stands on; built by whoever owns the parts."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from foundation.clock import Clock
+from foundation.metrics import Metrics
+from foundation.ratelimit import WindowLimiter
+from foundation.tokens import TokenBook
+from views.catalog import Catalog
+from views.counting import ViewCounter
+from views.ports import VideoImporter
+from views.sessions import Identity, ViewerTokens
+from views.viewers import Viewers
+from views.watching import Watching
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Command = Callable[[], Awaitable[object]]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiSettings:
+    """What the answers say about this instance.
+
+    ``account`` is the name of the account above every channel of ours. Reporting periods are in milliseconds, None
+    switches reporting off for that kind of player. ``max_streams`` bounds the open event streams of the process.
+    """
+
+    instance_name: str = "Fediviews"
+    version: str = "0.0.0"
+    account: str = "peertube"
+    watching_anonymous_ms: int | None = 5_000
+    watching_users_ms: int | None = 5_000
+    viewer_token_ttl_ms: int = 3_600_000
+    max_streams: int = 1_000
+    trusted_proxies: Sequence[Network] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewsApi:
+    """The parts behind the routes.
+
+    ``limiter`` counts requests per client network, None for no limit. ``commands`` are what an admin may run through
+    ``POST /api/v1/server/debug/run-command``.
+    """
+
+    clock: Clock
+    metrics: Metrics
+    catalog: Catalog
+    viewers: Viewers
+    counter: ViewCounter
+    watching: Watching
+    identity: Identity
+    tokens: TokenBook
+    viewer_tokens: ViewerTokens
+    importer: VideoImporter
+    settings: ApiSettings = field(default_factory=ApiSettings)
+    limiter: WindowLimiter[str] | None = None
+    commands: Mapping[str, Command] = field(default_factory=dict)

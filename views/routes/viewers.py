@@ -1,0 +1,73 @@
+"""``GET /api/v1/videos/{id}/viewers``: how many are watching, at once or as a stream."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from foundation.errors import Refused
+from foundation.principal import Principal, Role
+from views.model import Privacy
+from views.routes.access import Access
+from views.routes.push import ViewerPush
+from views.routes.replies import add_resource, guarded, json, refusal
+from views.routes.services import ViewsApi
+from views.routes.video_json import viewers_json
+from views.sessions import ViewerToken
+
+_MAX_ACCEPT = 1_024
+
+
+class ViewerRoutes:
+    """Everybody reads the number; what it is made of is for the instance's own applications (host, admin)."""
+
+    def __init__(self, api: ViewsApi, access: Access, push: ViewerPush) -> None:
+        self._api = api
+        self._access = access
+        self._push = push
+
+    async def viewers(self, request: web.Request) -> web.StreamResponse:
+        """The number now, or with ``Accept: text/event-stream`` whenever it moves."""
+        principal = self._access.principal(request)
+        if isinstance(principal, Refused):
+            return refusal(principal)
+        token = self._access.viewer_token(request)
+        video = await self._access.visible(request, principal, token)
+        if isinstance(video, Refused):
+            return refusal(video)
+        insider = principal is not None and principal.may(Role.HOST)
+        explain = request.query.get("explain") == "1"
+        if request.method == "GET" and _wants_events(request):
+            token = token if isinstance(token, ViewerToken) else None
+            return await self._stream(request, video.number, principal if insider else None, token)
+        shown = await self._api.viewers.shown(video)
+        return json(
+            viewers_json(shown, self._api.clock.now_ms(), breakdown=insider, explain=explain),
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def _stream(
+        self, request: web.Request, number: int, insider: Principal | None, token: ViewerToken | None
+    ) -> web.StreamResponse:
+        api = self._api
+
+        async def body() -> object | None:
+            video = await api.catalog.by_number(number)
+            now_ms = api.clock.now_ms()
+            if video is None:
+                return None
+            opened = insider is not None or (token is not None and now_ms < token.expires_ms)
+            if video.privacy is Privacy.PRIVATE and not opened:
+                return None
+            return viewers_json(await api.viewers.shown(video), now_ms, breakdown=insider is not None)
+
+        answer = await self._push.stream(request, number, self._access.address(request), body)
+        return refusal(answer) if isinstance(answer, Refused) else answer
+
+
+def _wants_events(request: web.Request) -> bool:
+    return "text/event-stream" in request.headers.get("Accept", "")[:_MAX_ACCEPT].lower()
+
+
+def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, push: ViewerPush) -> None:
+    routes = ViewerRoutes(api, access, push)
+    add_resource(router, "/api/v1/videos/{id}/viewers", {"GET": guarded(access, routes.viewers)})

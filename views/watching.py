@@ -1,0 +1,183 @@
+"""One accepted report of a player, from its position to a viewer and perhaps a view."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from foundation.clock import Clock
+from foundation.metrics import Metrics
+from views.counters import progress as kept
+from views.counting import enough_watch_time
+from views.model import Video
+from views.sections import Progress, Rules, begin, decode, encode, report
+
+HOUR_MS = 3_600_000
+
+
+class Outcome(enum.Enum):
+    """What became of a report, as a view. Every one of them is a success to the player."""
+
+    COUNTED = "counted"
+    WATCH_TIME = "watch_time"
+    """Not watched long enough yet."""
+    ALREADY_COUNTED = "already_counted"
+    """This viewer's view of this video was counted within ``view_expiration``."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchingRules:
+    """``views.*`` of the configuration; durations in milliseconds.
+
+    ``view_expiration_ms`` only spares asking for a view that cannot be counted: the decision is the counter's.
+    ``progress_lifetime_ms`` is how long a silent viewer's progress is kept in the live store (``stats_lifetime``).
+    """
+
+    sections: Rules = field(default_factory=Rules)
+    count_view_after_ms: int = 10_000
+    view_expiration_ms: int = HOUR_MS
+    progress_lifetime_ms: int = HOUR_MS
+
+
+class SeenViewer(Protocol):
+    """A viewer that was just added or refreshed, and the key it is known by."""
+
+    @property
+    def viewer(self) -> bytes: ...
+
+
+class LiveViewers(Protocol):
+    """The part of ``views.viewers.Viewers`` that a report needs."""
+
+    async def watching(
+        self, video: Video, viewer: bytes, alternate: bytes | None = None, now_ms: int | None = None
+    ) -> SeenViewer: ...
+
+    async def left(self, video: Video, viewer: bytes, alternate: bytes | None = None) -> bool: ...
+
+
+class LocalViews(Protocol):
+    """The part of ``views.counting.ViewCounter`` that a report needs."""
+
+    async def count_local(self, video: Video, viewer: bytes) -> bool: ...
+
+
+class ProgressKeeper(Protocol):
+    """The part of ``views.counters.progress.ProgressStore`` that a report needs."""
+
+    def put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None: ...
+
+    def get(self, video: int, viewer: bytes) -> bytes | None: ...
+
+    def sweep(self, now_ms: int) -> Sequence[kept.Progress]: ...
+
+    def forget_video(self, video: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A viewer that was silent for ``progress_lifetime_ms``, for whoever keeps statistics."""
+
+    video: int
+    viewer: bytes
+    progress: Progress
+
+
+class Watching:
+    """Joins live viewers, watch progress and counted views.
+
+    A report that counts no view touches the live store only; one that does returns after its view is committed.
+    """
+
+    def __init__(
+        self,
+        viewers: LiveViewers,
+        views: LocalViews,
+        progress: ProgressKeeper,
+        clock: Clock,
+        metrics: Metrics,
+        rules: WatchingRules | None = None,
+    ) -> None:
+        self._viewers = viewers
+        self._views = views
+        self._progress = progress
+        self._clock = clock
+        self._rules = rules or WatchingRules()
+        self._count_after_s = self._rules.count_view_after_ms / 1000
+        self._ask_again_ms = max(1, min(60_000, self._rules.view_expiration_ms // 20))
+        outcomes = metrics.counter(
+            "fediviews_reports", "Accepted reports of players, by what became of them as a view.", ["outcome"]
+        )
+        # Bound here: the hot path looks nothing up.
+        self._count = {outcome: outcomes.labels(outcome.value).inc for outcome in Outcome}
+
+    async def watched(
+        self,
+        video: Video,
+        viewer: bytes,
+        alternate: bytes | None,
+        position_s: int,
+        *,
+        seek: bool = False,
+        leave: bool = False,
+    ) -> Outcome:
+        """A viewer of ours is at ``position_s``. ``alternate`` is the key it may have come under before midnight.
+
+        ``leave``: this was its last report, it is no viewer from now on. Raises StorageUnavailable.
+        """
+        now_ms = self._clock.now_ms()
+        if leave:
+            viewer = await self._leave(video, viewer, alternate)
+        else:
+            viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
+        progress = self._advance(video, viewer, position_s, seek, now_ms)
+        outcome = await self._view(video, viewer, progress, now_ms)
+        self._count[outcome]()
+        return outcome
+
+    def sweep(self, saved: Callable[[Sequence[Ended]], None] | None = None) -> int:
+        """Take out whoever has been silent for too long and hand them to ``saved``. How many were taken out."""
+        ended = self._progress.sweep(self._clock.now_ms())
+        if saved is not None and ended:
+            decoded = [(each, decode(each.blob)) for each in ended]
+            saved([Ended(each.video, each.viewer, progress) for each, progress in decoded if progress is not None])
+        return len(ended)
+
+    def forget_video(self, number: int) -> None:
+        """The video is gone: so is how far anybody has seen it."""
+        self._progress.forget_video(number)
+
+    async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> bytes:
+        """Returns the key that the progress is kept under."""
+        await self._viewers.left(video, viewer, alternate)
+        if alternate is None or self._progress.get(video.number, viewer) is not None:
+            return viewer
+        return alternate if self._progress.get(video.number, alternate) is not None else viewer
+
+    def _advance(self, video: Video, viewer: bytes, position_s: int, seek: bool, now_ms: int) -> Progress:
+        blob = self._progress.get(video.number, viewer)
+        progress = None if blob is None else decode(blob)
+        if progress is None:
+            progress = begin(position_s, now_ms, self._rules.sections)
+        else:
+            report(progress, position_s, seek, now_ms, self._rules.sections)
+        self._keep(video, viewer, progress, now_ms)
+        return progress
+
+    async def _view(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> Outcome:
+        if now_ms < progress.next_view_ms:
+            return Outcome.ALREADY_COUNTED
+        if not enough_watch_time(progress.watch_time_s, video.duration_s, video.is_live, self._count_after_s):
+            return Outcome.WATCH_TIME
+        counted = await self._views.count_local(video, viewer)
+        # A parallel report may have gone further meanwhile: its progress stands, only the instant is added.
+        blob = self._progress.get(video.number, viewer)
+        newest = (None if blob is None else decode(blob)) or progress
+        newest.next_view_ms = now_ms + (self._rules.view_expiration_ms if counted else self._ask_again_ms)
+        self._keep(video, viewer, newest, now_ms)
+        return Outcome.COUNTED if counted else Outcome.ALREADY_COUNTED
+
+    def _keep(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> None:
+        self._progress.put(video.number, viewer, encode(progress), now_ms + self._rules.progress_lifetime_ms)
