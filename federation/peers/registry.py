@@ -158,7 +158,7 @@ class Peers:
         return self.understands_views(host) if switch is Switch.AUTO else switch is Switch.ON
 
     def takes_batches(self, host: str) -> bool:
-        """Whether several Views go to it in one Collection: as configured, else to PeerTube, and to Fediviews on offer."""
+        """Whether several Views go to it in one Collection: as configured, else PeerTube, or Fediviews offering it."""
         switch = self._policies.policy(host).batch
         if switch is not Switch.AUTO:
             return switch is Switch.ON
