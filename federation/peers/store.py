@@ -52,7 +52,7 @@ def _peer(row: Row[tuple[object, ...]]) -> PeerRow:
 
 async def load_peers(tx: Transaction, limit: int) -> list[PeerRow]:
     """Hosts with a verdict first, then the ones heard of most recently; at most ``limit``."""
-    statement = select(peers).order_by(peers.c.verdict.is_(None), peers.c.last_seen_ms.desc()).limit(limit)
+    statement = select(peers).order_by(peers.c.verdict.is_(None), peers.c.last_seen_ms.desc().nulls_last()).limit(limit)
     return [_peer(row) for row in await tx.execute(statement)]
 
 
