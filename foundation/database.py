@@ -7,7 +7,7 @@ knows their dialects; whatever else is written must run on both.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,6 +23,7 @@ from foundation.errors import ConfigError, StorageUnavailable
 from foundation.group_commit import GroupWriter, why_unavailable
 from foundation.metrics import Metrics
 
+I = TypeVar("I")  # noqa: E741 (an item)
 T = TypeVar("T")
 
 Transaction = AsyncConnection
@@ -97,7 +98,8 @@ class Database:
         return self._writer.dialect.name
 
     def read(self) -> AbstractAsyncContextManager[Transaction]:
-        """``async with db.read() as tx``: a read transaction from the pool; writing through it is an error.
+        """``async with db.read() as tx``: a read transaction from the pool, which sees one instant; writing
+        through it is an error.
 
         Raises StorageUnavailable when the database does not answer or every reader stays busy.
         """
@@ -125,7 +127,21 @@ class Database:
         Raises what ``work`` raised, or StorageUnavailable: the queue is full, the database is locked, full or gone.
         A caller that is cancelled while it waits does not learn whether its work was committed.
         """
-        return await self._group.submit(work)
+
+        async def alone(tx: Transaction, _: Sequence[None]) -> Sequence[T]:
+            return [await work(tx)]
+
+        return await self._group.submit(alone, None)
+
+    async def write_together(self, work: Callable[[Transaction, Sequence[I]], Awaitable[Sequence[T]]], item: I) -> T:
+        """As ``write``, for what many callers want at once: ``work`` is called once per transaction with the items of
+        all who share it, and returns a result for each in their order, so that a hundred equal writes cost the
+        statements of a few.
+
+        Callers share when their ``work`` is equal (a function, or a method of the same object). It runs where the first
+        of them stands in the queue. After a failure it is called again with each item alone.
+        """
+        return await self._group.submit(work, item)
 
     async def close(self) -> None:
         """Commit what waits, then disconnect. Later writes raise StorageUnavailable."""
@@ -159,7 +175,9 @@ def _engines(url: URL, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
     pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
         arguments = {"timeout": 10, "command_timeout": COMMAND_TIMEOUT_S}
-        only_read = {**arguments, "server_settings": {"default_transaction_read_only": "on"}}
+        # As SQLite does: a reader sees one instant and cannot write.
+        settings = {"default_transaction_read_only": "on", "default_transaction_isolation": "repeatable read"}
+        only_read = {**arguments, "server_settings": settings}
         return (
             create_async_engine(url, pool_size=readers, pool_pre_ping=True, connect_args=only_read, **pool),
             create_async_engine(url, pool_size=1, connect_args=arguments, **pool),

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 
+I = TypeVar("I")  # noqa: E741 (an item)
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
@@ -81,9 +82,14 @@ class _Gone(Exception):  # noqa: N818 (a state, turned into StorageUnavailable b
     """The database is not there: nothing of the group, nor of what waits behind it, can be done now."""
 
 
+Work = Callable[[AsyncConnection, Sequence[Any]], Awaitable[Sequence[Any]]]
+"""Does for every item what one write wants, in one go, and returns a result for each in their order."""
+
+
 @dataclass(slots=True)
 class _Waiting:
-    work: Callable[[AsyncConnection], Awaitable[Any]]
+    work: Work
+    item: Any
     done: asyncio.Future[Any]
     attempts: int = 0
 
@@ -131,7 +137,7 @@ class GroupWriter:
         self._connection = await self._engine.connect()
         self._task = asyncio.create_task(self._run(), name="database-writer")
 
-    async def submit(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def submit(self, work: Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[T]]], item: I) -> T:
         if self._stopping or self._task is None or self._task.done():
             raise StorageUnavailable("database: closed")
         if asyncio.current_task() is self._task:
@@ -140,7 +146,7 @@ class GroupWriter:
             self._refused_full.inc()
             raise StorageUnavailable("database: too many writes are waiting")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, done))
+        self._waiting.append(_Waiting(work, item, done))
         self._wake.set()
         return await done
 
@@ -191,8 +197,15 @@ class GroupWriter:
 
     async def _transact(self, group: list[_Waiting]) -> list[object]:
         connection = await self._connected()
+        shares: dict[Work, list[_Waiting]] = {}
+        for waiting in group:
+            shares.setdefault(waiting.work, []).append(waiting)
+        results: dict[int, object] = {}
         async with connection.begin():
-            return [await waiting.work(connection) for waiting in group]
+            for work, sharing in shares.items():
+                made = await work(connection, [waiting.item for waiting in sharing])
+                results.update(zip(map(id, sharing), made, strict=True))
+        return [results[id(waiting)] for waiting in group]
 
     async def _failed(self, group: list[_Waiting], error: BaseException) -> bool:
         """Nothing of the group is known to be committed: find the culprit, unless that is the database itself."""

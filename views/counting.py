@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import logging
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from sqlalchemy import and_, case, select, update
 
 from foundation.clock import Clock
-from foundation.database import Database, Transaction, upsert
+from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
 from views import tallies
 from views.catalog import Catalog
@@ -19,8 +20,8 @@ from views.counters.base import CounterStore
 from views.model import Privacy, Video
 from views.ports import Announcer
 from views.rows import COLUMNS, video_of
-from views.tables import remote_views, videos
-from views.tallies import HOUR_MS, add_view
+from views.tables import videos
+from views.tallies import HOUR_MS, CountedView
 
 _BATCH = 200
 """Videos that one announcing transaction tells of, so that counting never waits long behind it."""
@@ -87,14 +88,8 @@ class ViewCounter:
         # Chosen outside of the work: that may run twice.
         view_id = str(uuid.uuid4())
 
-        async def work(tx: Transaction) -> Video | None:
-            counted = await add_view(tx, video, now_ms)
-            if counted is not None and counted.federated:
-                await self._announcer.view_counted(tx, counted, view_id, now_ms)
-            return counted
-
         try:
-            counted = await self._db.write(work)
+            counted = await self._db.write_together(self._count, CountedView(video, now_ms, view_id=view_id))
         # Not for a cancellation: the view may be committed all the same, and a lost one is better than a double one.
         except Exception:
             await self._store.release_view(video.number, viewer)
@@ -112,18 +107,12 @@ class ViewCounter:
         False as well for a video that is gone or private. When this returns True the view is durable. Raises
         StorageUnavailable; the sender may repeat the activity then.
         """
+        if not video.federated:
+            return False
         now_ms = self._clock.now_ms()
         activity = hashlib.sha256(f"{actor}\0{activity_id}".encode("utf-8", "surrogatepass")).digest()
 
-        async def work(tx: Transaction) -> Video | None:
-            first = upsert(tx, remote_views).values(activity=activity, at_ms=now_ms).on_conflict_do_nothing()
-            if (await tx.execute(first.returning(remote_views.c.at_ms))).one_or_none() is None:
-                return None
-            return await add_view(tx, video, now_ms)
-
-        if not video.federated:
-            return False
-        counted = await self._db.write(work)
+        counted = await self._db.write_together(self._count, CountedView(video, now_ms, activity=activity))
         if counted is None:
             self._duplicates.inc()
             _log.debug("a counted view of %s was known already, or its video is gone", host)
@@ -131,6 +120,13 @@ class ViewCounter:
         self._counted_remote.inc()
         self._committed(counted)
         return True
+
+    async def _count(self, tx: Transaction, views: Sequence[CountedView]) -> Sequence[Video | None]:
+        counted = await tallies.add_views(tx, views)
+        for view, video in zip(views, counted, strict=True):
+            if video is not None and video.federated and view.activity is None:
+                await self._announcer.view_counted(tx, video, view.view_id, view.at_ms)
+        return counted
 
     def _committed(self, video: Video) -> None:
         self._catalog.remember(video)

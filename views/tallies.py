@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from sqlalchemy import CursorResult, delete, func, select, tuple_, update
+from sqlalchemy import CursorResult, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.sql import Delete
 
 from foundation.database import Database, Transaction, upsert
@@ -24,26 +26,78 @@ def hour_of(at_ms: int) -> int:
     return at_ms - at_ms % HOUR_MS
 
 
-async def add_view(tx: Transaction, video: Video, at_ms: int) -> Video | None:
-    """One more view in its hour and, when the video is ours, in its total (a remote origin says its total itself).
+@dataclass(frozen=True, slots=True)
+class CountedView:
+    """One view to be counted. ``activity`` is the hash that a remote view is known by; None for a view of a viewer of
+    ours, which goes by ``view_id``, a fresh UUID."""
 
-    Returns the video as it is now, None when it is gone. Rows are locked in one order everywhere: video, then hour.
+    video: Video
+    at_ms: int
+    view_id: str = ""
+    activity: bytes | None = None
+
+
+async def add_views(tx: Transaction, views: Sequence[CountedView]) -> list[Video | None]:
+    """Each view in its hour and, when its video is ours, in the total (a remote origin says its total itself).
+
+    Returns for each view its video as it is after all of them, or None: known already, or the video is gone. Rows are
+    locked in one order everywhere (activities, videos by number, hours), so that processes never wait in a circle.
     """
-    this = videos.c.number == video.number
-    if video.local:
-        result = await tx.execute(update(videos).where(this).values(views=videos.c.views + 1).returning(*COLUMNS))
+    news = await _not_counted_before(tx, views)
+    fresh = [view for view, new in zip(views, news, strict=True) if new]
+    now = await _raise_totals(tx, fresh)
+    hours = Counter((view.video.number, hour_of(view.at_ms)) for view in fresh if view.video.number in now)
+    if hours:
+        bucket = upsert(tx, video_views)
+        raised = {"views": video_views.c.views + bucket.excluded.views}
+        rows = [
+            {"video_number": number, "hour_ms": hour, "views": hours[number, hour]} for number, hour in sorted(hours)
+        ]
+        await tx.execute(bucket.on_conflict_do_update(index_elements=["video_number", "hour_ms"], set_=raised), rows)
+    return [now.get(view.video.number) if new else None for view, new in zip(views, news, strict=True)]
+
+
+async def _not_counted_before(tx: Transaction, views: Sequence[CountedView]) -> list[bool]:
+    """Claim the remote views by their UNIQUE rows; True for a viewer of ours."""
+    claimed = {view.activity: view.at_ms for view in reversed(views) if view.activity is not None}
+    if claimed:
+        rows = [{"activity": activity, "at_ms": claimed[activity]} for activity in sorted(claimed)]
+        claim = upsert(tx, remote_views).on_conflict_do_nothing().returning(remote_views.c.activity)
+        unclaimed = {bytes(activity) for activity in (await tx.execute(claim, rows)).scalars()}
     else:
-        result = await tx.execute(select(*COLUMNS).where(this).with_for_update(read=True, key_share=True))
-    row = result.one_or_none()
-    if row is None:
-        return None
-    bucket = upsert(tx, video_views).values(video_number=video.number, hour_ms=hour_of(at_ms), views=1)
-    await tx.execute(
-        bucket.on_conflict_do_update(
-            index_elements=["video_number", "hour_ms"], set_={"views": video_views.c.views + bucket.excluded.views}
-        )
-    )
-    return video_of(row)
+        unclaimed = set()
+    news = []
+    for view in views:
+        news.append(view.activity is None or view.activity in unclaimed)
+        unclaimed.discard(view.activity or b"")
+    return news
+
+
+async def _raise_totals(tx: Transaction, views: Sequence[CountedView]) -> dict[int, Video]:
+    """The videos of the views by number, as they are now; a video that is gone is absent."""
+    added = Counter(view.video.number for view in views)
+    local = {view.video.number for view in views if view.video.local}
+    now = {}
+    for number in sorted(added):
+        if number in local:
+            result = await tx.execute(_RAISE_TOTAL, {"this": number, "added": added[number]})
+        else:
+            result = await tx.execute(_KEEP, {"this": number})
+        row = result.one_or_none()
+        if row is not None:
+            now[number] = video_of(row)
+    return now
+
+
+_RAISE_TOTAL = (
+    update(videos)
+    .where(videos.c.number == bindparam("this"))
+    .values(views=videos.c.views + bindparam("added"))
+    .returning(*COLUMNS)
+)
+
+_KEEP = select(*COLUMNS).where(videos.c.number == bindparam("this")).with_for_update(read=True, key_share=True)
+"""The video, which nobody may delete before we commit; it may be changed."""
 
 
 async def purge_remote_views(db: Database, before_ms: int) -> int:

@@ -7,7 +7,7 @@ import signal
 import sqlite3
 import stat
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,43 @@ async def test_writes_run_in_the_order_of_their_calls(db: Database) -> None:
 
     await asyncio.gather(*(db.write(work(number)) for number in range(50)))
     assert order == list(range(50))
+
+
+async def test_equal_writes_share_their_statements(db: Database) -> None:
+    calls: list[list[int]] = []
+
+    async def together(tx: Transaction, numbers: Sequence[int]) -> list[int]:
+        calls.append(list(numbers))
+        await tx.execute(notes.insert(), [{"n": number, "times": 1} for number in numbers])
+        return [number * 10 for number in numbers]
+
+    gate = Gate(db)
+    await gate.entered.wait()
+    writing = asyncio.gather(
+        *(db.write_together(together, number) for number in range(3)),
+        db.write(note(7)),
+        db.write_together(together, 3),
+    )
+    await asyncio.sleep(0)
+    gate.opened.set()
+    assert await writing == [0, 10, 20, 7, 30]
+    assert calls == [[0, 1, 2, 3]]
+    assert await kept(db) == [0, 1, 2, 3, 7]
+
+
+async def test_after_a_failure_each_of_the_equal_writes_is_alone(db: Database) -> None:
+    async def together(tx: Transaction, numbers: Sequence[int]) -> Sequence[int]:
+        await tx.execute(notes.insert(), [{"n": number, "times": 1} for number in numbers])
+        return numbers
+
+    gate = Gate(db)
+    await gate.entered.wait()
+    writing = asyncio.gather(*(db.write_together(together, number) for number in (1, 2, 2, 3)), return_exceptions=True)
+    await asyncio.sleep(0)
+    gate.opened.set()
+    results = await writing
+    assert isinstance(results.pop(2), IntegrityError)
+    assert results == [1, 2, 3] == await kept(db)
 
 
 @pytest.mark.parametrize("culprit", [0, 3, 9])

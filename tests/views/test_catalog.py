@@ -17,7 +17,7 @@ from views.drafts import judge_draft
 from views.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video, VideoDraft
 from views.tables import videos
-from views.tallies import add_view
+from views.tallies import CountedView, add_views
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ async def test_a_deleted_video_is_gone_with_its_hours_and_its_number(
     catalog: Catalog, database: Database, announcer: RecordingAnnouncer
 ) -> None:
     video = await a_local(catalog)
-    await database.write(lambda tx: add_view(tx, video, 0))
+    await database.write(lambda tx: add_views(tx, [CountedView(video, 0)]))
     announcer.take()
     assert await catalog.delete(video)
     assert announcer.take() == ["deleted"]

@@ -207,6 +207,24 @@ async def test_concurrent_duplicates_of_a_remote_view_count_once(
     assert seen(catalog, theirs) == 12
 
 
+async def test_views_of_many_videos_that_are_committed_together(
+    counter: ViewCounter, catalog: Catalog, database: Database
+) -> None:
+    videos = [await a_local(catalog, uuid=f"00000000-0000-4000-8000-00000000000{digit}") for digit in range(4)]
+    videos += [await a_remote(catalog)]
+    gone = videos.pop(0)
+    await catalog.delete(gone)
+    reports = [(video, number % 3) for number in range(12) for video in (*videos, gone)]
+    counted = await asyncio.gather(
+        *(counter.count_remote(video, f"https://there.example/{video.uuid}/{n}", ACTOR, HOST) for video, n in reports)
+    )
+    assert sum(counted) == 3 * len(videos)
+    assert not any(told for (video, _), told in zip(reports, counted, strict=True) if video is gone)
+    assert [seen(catalog, video) for video in videos] == [3, 3, 3, 12]
+    for video in videos:
+        assert list((await hours(database, video)).values()) == [3]
+
+
 async def test_an_activity_id_is_its_actors_own(counter: ViewCounter, catalog: Catalog) -> None:
     video = await a_local(catalog)
     assert await counter.count_remote(video, "https://there.example/v/1", ACTOR, HOST)
