@@ -144,9 +144,14 @@ class Deliverer:
                 self._wake.set()
 
     def forget(self, host: str) -> None:
-        """The host was blocked, or follows us no longer: no soft state for it."""
+        """The host was blocked: no soft state for it."""
         self._slots.forget(host)
         self._board.forget_peer(host)
+
+    def forget_totals(self, host: str) -> None:
+        """The host begins (again) to follow us, or stopped: should it follow, it hears every live total."""
+        self._board.forget_peer(host)
+        self._wake.set()
 
     def troubled(self) -> dict[str, str]:
         """Hosts whose last delivery failed, and why."""
@@ -260,7 +265,7 @@ class Deliverer:
         due = set(self._slots.hosts())
         for host in self._book.follower_hosts():
             route = self._book.route(host)
-            if route.views and not route.blocked and self._board.is_due(route.cadence, host):
+            if route.totals and not route.blocked and self._board.is_due(route.cadence, host):
                 due.add(host)
         for host in due:
             self._peer(host)
@@ -304,7 +309,7 @@ class Deliverer:
             served = [await self._lanes.durable.serve(route)] if durable else []
             if not _failed(served) and self._slots.has(host):
                 served.append(await self._lanes.tells.serve(route))
-            if not _failed(served) and route.inboxes and route.views:
+            if not _failed(served) and route.inbox is not None and route.totals:
                 served.append(await self._lanes.totals.serve(route))
             if durable:
                 peer.durable = peer.durable or served[0].more or served[0].failure is not None

@@ -96,7 +96,7 @@ class DurableLane:
                 gone = inbox.reason == "actor_gone"
                 return _Stuck(item, Outcome(Meaning.GONE if gone else Meaning.LATER, inbox.reason))
             return Outgoing(item.actor, inbox, item.body, item)
-        if not route.inboxes:
+        if route.inbox is None:
             return _Skip(item)
         if item.kind is Kind.VIEW and not route.views:
             return None if route.views is None else _Skip(item)

@@ -47,13 +47,11 @@ class Courier:
         return bodies(activities, batch=batch, serial=f"{self._clock.now_ms()}-{self._serial}")
 
     async def deliver(self, route: Route, parcel: Parcel[Item]) -> Outcome:
-        """Post to the parcel's inbox; to every inbox of the followers when it names none. The first failure counts."""
-        outcome = Outcome(Meaning.GONE, "no_inbox")
-        for inbox in (parcel.inbox,) if parcel.inbox else route.inboxes:
-            outcome = await self._poster.post(route.host, parcel.actor, inbox, parcel.body)
-            if not outcome.delivered:
-                break
-        return outcome
+        """Post to the parcel's inbox; to the one of the host's followers when it names none."""
+        inbox = parcel.inbox or route.inbox
+        if inbox is None:
+            return Outcome(Meaning.GONE, "no_inbox")
+        return await self._poster.post(route.host, parcel.actor, inbox, parcel.body)
 
     def one_by_one(self, host: str) -> None:
         """The peer refused a Collection."""

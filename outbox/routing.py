@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from federation.peers import Follower, PeerKind, Peers
 from outbox.totals import Cadence
 
 
@@ -13,14 +14,15 @@ from outbox.totals import Cadence
 class Route:
     """How to talk to a host now.
 
-    ``inboxes`` are those of its actors that follow us, shared ones once; empty for a host that does not follow.
-    ``views`` says whether it understands Views: None until its software is known. ``batch``: it takes several
-    activities in one Collection. ``yours``: its totals may say how many of the viewers are its own.
+    ``inbox`` is the one through which its followers hear us; None for a host that does not follow. ``views`` says
+    whether it understands counted Views, ``totals`` whether it gets totals: None until its software is known.
+    ``batch``: it takes several activities in one Collection. ``yours``: totals say how many viewers are its own.
     """
 
     host: str
-    inboxes: tuple[str, ...] = ()
+    inbox: str | None = None
     views: bool | None = None
+    totals: bool | None = None
     cadence: Cadence = Cadence.SLOW
     batch: bool = False
     yours: bool = False
@@ -33,4 +35,38 @@ class RouteBook(Protocol):
     def route(self, host: str) -> Route: ...
 
     def follower_hosts(self) -> Sequence[str]:
-        """Hosts of accepted followers, each once."""
+        """Hosts of followers that may hear us, each once."""
+
+
+class PeerRoutes:
+    """The routes that the peer registry knows."""
+
+    def __init__(self, peers: Peers) -> None:
+        self._peers = peers
+        self._followers: tuple[Follower, ...] = ()
+        self._inboxes: dict[str, str] = {}
+
+    def route(self, host: str) -> Route:
+        self._refresh()
+        peers = self._peers
+        return Route(
+            host,
+            inbox=self._inboxes.get(host),
+            views=peers.understands_views(host),
+            totals=peers.wants_totals(host),
+            cadence=Cadence.FAST if peers.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
+            batch=peers.takes_batches(host),
+            yours=peers.says_yours(host),
+            blocked=peers.policy(host).blocked or peers.may_speak(host) is not None,
+        )
+
+    def follower_hosts(self) -> Sequence[str]:
+        self._refresh()
+        return tuple(self._inboxes)
+
+    def _refresh(self) -> None:
+        # The registry hands out the same tuple until something moved.
+        followers = self._peers.followers()
+        if followers is not self._followers:
+            self._followers = followers
+            self._inboxes = {follower.host: follower.inbox for follower in followers}

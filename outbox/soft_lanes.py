@@ -31,6 +31,9 @@ class Numbers(Protocol):
     async def __call__(self, videos: Sequence[Video]) -> Sequence[Shown]: ...
 
 
+VideoOf = Callable[[int], Awaitable[Video | None]]
+"""A video by its number (``Catalog.by_number``)."""
+
 Told = Callable[[Tell, int], Awaitable[None]]
 """Told a tell and the Unix milliseconds at which its origin acknowledged it."""
 
@@ -120,7 +123,7 @@ class TotalsLane:
         board: TotalsBoard,
         courier: Courier,
         numbers: Numbers,
-        video_of: Callable[[int], Awaitable[Video | None]],
+        video_of: VideoOf,
         clock: Clock,
     ) -> None:
         self._actor = actor

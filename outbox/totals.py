@@ -17,7 +17,7 @@ import heapq
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import islice, takewhile
 
 
 class Cadence(enum.Enum):
@@ -213,6 +213,10 @@ class TotalsBoard:
     def sent(self, cadence: Cadence, video: int, number: int) -> None:
         """This number is about to be told to some peer (it may never learn whether it arrived)."""
         self._boards[cadence].sent(video, number)
+
+    def watched(self, limit: int) -> list[int]:
+        """Videos that somebody watches, the newest change first."""
+        return list(islice(reversed(self._boards[Cadence.FAST].live), limit))
 
     def forget_video(self, video: int) -> None:
         """The video is private or gone: it is due for nobody."""

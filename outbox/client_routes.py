@@ -1,0 +1,143 @@
+"""POST to the outbox: ActivityPub's client side (section 6) for host applications. Views only."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from federation.documents import ActorKind, InstanceIdentity
+from federation.vocabulary import read_json
+from federation.vocabulary.build import view_id
+from foundation import problems
+from foundation.clock import Clock, parse_iso_ms
+from foundation.errors import Refused, StorageUnavailable
+from foundation.principal import Principal, Role
+from foundation.web import read_body
+from outbox.client_auth import may
+from views.model import Video
+
+MAX_BODY_BYTES = 20_000
+MAX_VIEWER_CHARS = 200
+CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
+
+Authenticate = Callable[[web.BaseRequest, bytes], Principal | Refused]
+
+
+class LocalViews(Protocol):
+    """What views does with them; ``viewer`` is the application's own key of a viewer, opaque."""
+
+    async def watching(self, video: Video, viewer: str, expires_ms: int) -> Refused | None:
+        """A viewer of ours is here until ``expires_ms``."""
+
+    async def count(self, video: Video, viewer: str) -> bool | Refused:
+        """A view; False when this viewer's was counted within ``view_expiration``. Returns once it is committed."""
+
+
+class VideosByUrl(Protocol):
+    """The part of `views.catalog.Catalog` that is needed here."""
+
+    async def by_url(self, url: str) -> Video | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PostedView:
+    """A View as a client posts it: ``expires_ms`` None makes it a counted view."""
+
+    object: str
+    viewer: str
+    expires_ms: int | None
+
+
+class ClientRoutes:
+    """``max_expires_ms`` is the longest life that a viewer is given at once; more is cut."""
+
+    def __init__(
+        self,
+        *,
+        identity: InstanceIdentity,
+        authenticate: Authenticate,
+        videos: VideosByUrl,
+        local_views: LocalViews,
+        clock: Clock,
+        max_expires_ms: int,
+    ) -> None:
+        self._identity = identity
+        self._authenticate = authenticate
+        self._videos = videos
+        self._local_views = local_views
+        self._clock = clock
+        self._max_expires_ms = max_expires_ms
+
+    def setup(self, router: web.UrlDispatcher) -> None:
+        router.add_post("/accounts/{name}/outbox", self.post)
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        """201 and the View's id in Location; 200 when the same viewer's view was counted already."""
+        if self._identity.account(request.match_info["name"]) is not ActorKind.INSTANCE:
+            return problems.problem(404, "There is no such outbox here.")
+        if request.content_type not in CONTENT_TYPES:
+            return problems.refused(Refused("content_type", "send application/activity+json", 415))
+        body = await read_body(request, MAX_BODY_BYTES)
+        if isinstance(body, Refused):
+            return problems.refused(body)
+        refusal = may(self._authenticate(request, body), Role.HOST)
+        if refusal is not None:
+            return problems.refused(refusal)
+        view = read_view(body)
+        if isinstance(view, Refused):
+            return problems.refused(view)
+        try:
+            return await self._take(view)
+        except StorageUnavailable:
+            return problems.refused(Refused("storage_unavailable", "try again soon", 503, 5))
+
+    async def _take(self, view: PostedView) -> web.Response:
+        video = await self._videos.by_url(view.object)
+        if video is None:
+            return problems.refused(Refused("unknown_video", "no video of this id is known here", 404))
+        outcome: Refused | bool | None
+        if view.expires_ms is None:
+            outcome = await self._local_views.count(video, view.viewer)
+        else:
+            now_ms = self._clock.now_ms()
+            if view.expires_ms <= now_ms:
+                return problems.refused(Refused("expired", "expires lies in the past", 400))
+            expires_ms = min(view.expires_ms, now_ms + self._max_expires_ms)
+            outcome = await self._local_views.watching(video, view.viewer, expires_ms)
+        if isinstance(outcome, Refused):
+            return problems.refused(outcome)
+        if outcome is False:
+            return web.json_response({"counted": False})
+        # The client's key of the viewer is nobody else's business: the id is fresh.
+        location = view_id(self._identity.actor_url, video.number, str(uuid.uuid4()))
+        return web.Response(status=201, headers={"Location": location})
+
+
+def read_view(body: bytes) -> PostedView | Refused:
+    """The View in a body. Refused (400): not JSON, ``unsupported_type``, ``bad_object``, ``bad_viewer``, ``bad_expires``."""
+    members = read_json(body)
+    if isinstance(members, Refused):
+        return members
+    if not isinstance(members, dict) or members.get("type") != "View":
+        return Refused("unsupported_type", "only a View can be posted here")
+    object_ = _id_of(members.get("object"))
+    if object_ is None:
+        return Refused("bad_object", "object must be the id of a video")
+    viewer = members.get("viewer")
+    if not isinstance(viewer, str) or not 1 <= len(viewer) <= MAX_VIEWER_CHARS:
+        return Refused("bad_viewer", f"viewer must be a text of 1 to {MAX_VIEWER_CHARS} characters")
+    if members.get("expires") is None:
+        return PostedView(object_, viewer, None)
+    expires_ms = parse_iso_ms(members["expires"]) if isinstance(members["expires"], str) else None
+    if expires_ms is None:
+        return Refused("bad_expires", "expires must be an ISO 8601 instant with its zone")
+    return PostedView(object_, viewer, expires_ms)
+
+
+def _id_of(value: Any) -> str | None:
+    found = value.get("id") if isinstance(value, dict) else value
+    return found if isinstance(found, str) and found else None

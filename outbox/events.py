@@ -1,0 +1,162 @@
+"""News of peers, turned into what the door out has to do about them."""
+
+from __future__ import annotations
+
+import asyncio
+import enum
+import logging
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Protocol
+
+from federation.documents import InstanceIdentity
+from foundation.clock import Clock
+from foundation.database import Database, Transaction
+from foundation.errors import Refused, StorageUnavailable
+from outbox.announcer import activity_of, announce_of
+from outbox.deliverer import Deliverer
+from outbox.log import ActivityLog, Kind
+from outbox.probe import SoftwareProbe
+from outbox.routing import RouteBook
+from views.listing import VideoFilter, VideoPage
+from views.model import Video
+
+_logger = logging.getLogger(__name__)
+
+MAX_ERRANDS = 20_000
+RETRY_MS = 1_000
+
+
+class VideoPages(Protocol):
+    """The part of `views.catalog.Catalog` that is needed here."""
+
+    async def list_videos(
+        self, start: int = 0, count: int = 15, sort: str = "-publishedAt", filters: VideoFilter | None = None
+    ) -> VideoPage | Refused: ...
+
+
+class _Errand(enum.Enum):
+    WELCOME = enum.auto()
+    FAREWELL = enum.auto()
+    BAN = enum.auto()
+
+
+class OutboxEvents:
+    """Implements `federation.ports.PeerEvents`; what needs the database is done by a task of its own, in order.
+
+    A new follower is told our newest ``max_announced`` public videos, then every live total.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: InstanceIdentity,
+        log: ActivityLog,
+        deliverer: Deliverer,
+        book: RouteBook,
+        probe: SoftwareProbe,
+        catalog: VideoPages,
+        database: Database,
+        clock: Clock,
+        max_announced: int = 100,
+    ) -> None:
+        self._identity = identity
+        self._log = log
+        self._deliverer = deliverer
+        self._book = book
+        self._probe = probe
+        self._catalog = catalog
+        self._database = database
+        self._clock = clock
+        self._max_announced = min(max_announced, 100)
+        self._errands: OrderedDict[str, _Errand] = OrderedDict()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def peer_spoke(self, host: str) -> None:
+        self._deliverer.spoke(host)
+
+    def follower_added(self, host: str) -> None:
+        self._deliverer.forget_totals(host)
+        self._add(host, _Errand.WELCOME)
+
+    def follower_removed(self, host: str) -> None:
+        self._deliverer.forget_totals(host)
+        self._add(host, _Errand.FAREWELL)
+
+    def following_accepted(self, host: str) -> None:
+        self._deliverer.spoke(host)
+
+    def peer_blocked(self, host: str) -> None:
+        self._deliverer.forget(host)
+        self._add(host, _Errand.BAN)
+
+    async def start(self) -> None:
+        """Bring the log in step with who follows (news may have been lost in a crash), then listen."""
+        known, following = await self._log.followers_known(), set(self._book.follower_hosts())
+        for host in sorted(following - known):
+            self._add(host, _Errand.WELCOME)
+        for host in sorted(known - following):
+            self._add(host, _Errand.FAREWELL)
+        for host in following:
+            self._ask_software(host)
+        self._task = asyncio.create_task(self._run(), name="peer events")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def ask_followers(self) -> None:
+        """Ask again what software followers run, where that is due; to be called from time to time."""
+        for host in self._book.follower_hosts():
+            self._ask_software(host)
+
+    def _add(self, host: str, errand: _Errand) -> None:
+        self._errands.pop(host, None)
+        if len(self._errands) < MAX_ERRANDS:
+            self._errands[host] = errand
+        self._wake.set()
+
+    async def _run(self) -> None:
+        while True:
+            while not self._errands:
+                self._wake.clear()
+                await self._wake.wait()
+            host, errand = self._errands.popitem(last=False)
+            try:
+                await self._do(host, errand)
+            except StorageUnavailable:
+                self._errands.setdefault(host, errand)
+                await self._clock.sleep_ms(RETRY_MS)
+            except Exception:
+                _logger.exception("news of a peer met a bug")
+
+    async def _do(self, host: str, errand: _Errand) -> None:
+        if errand is _Errand.WELCOME:
+            await self._welcome(host)
+        elif errand is _Errand.FAREWELL:
+            await self._database.write(lambda tx: self._log.stop_following(tx, host))
+        else:
+            await self._database.write(lambda tx: self._log.forget(tx, host))
+
+    async def _welcome(self, host: str) -> None:
+        page = await self._catalog.list_videos(0, self._max_announced, "-publishedAt", VideoFilter(local=True))
+        videos: Sequence[Video] = () if isinstance(page, Refused) else page.videos
+
+        async def work(tx: Transaction) -> None:
+            await self._log.start_following(tx, host)
+            for video in reversed(videos):
+                announce = activity_of(Kind.ANNOUNCE, video.url, announce_of(self._identity, video), audience=host)
+                await self._log.append(tx, announce, self._clock.now_ms())
+
+        await self._database.write(work)
+        self._ask_software(host)
+        self._deliverer.committed()
+        self._deliverer.wake(host)
+
+    def _ask_software(self, host: str) -> None:
+        inbox = self._book.route(host).inbox
+        if inbox is not None:
+            self._probe.ask(host, inbox.partition(":")[0].lower())

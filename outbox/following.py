@@ -1,0 +1,233 @@
+"""Following other instances, and answering those that follow us."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+
+from federation.documents import InstanceIdentity
+from federation.peers import FollowRecord, FollowState, Peers
+from federation.vocabulary import Follow, build
+from foundation.clock import Clock
+from foundation.database import Database, Transaction
+from foundation.errors import Refused, StorageUnavailable
+from foundation.urls import authority
+from outbox.announcer import activity_of
+from outbox.discovery import Discovery, Target
+from outbox.log import ActivityLog, Kind
+
+_logger = logging.getLogger(__name__)
+
+FIRST_RETRY_MS = 60_000
+"""A configured peer that cannot be found is looked for again after this, then after twice as long, and so on."""
+
+
+class Following:
+    """The instance actor's follows. Durable: what is to be sent joins the transaction that notes it.
+
+    PeerTube drops a follower whose inbox failed too often without telling; there is no asking it, so every accepted
+    follow is sent again each ``refollow_ms`` under its old id, which changes nothing where it still stands.
+    """
+
+    def __init__(
+        self,
+        *,
+        identity: InstanceIdentity,
+        peers: Peers,
+        discovery: Discovery,
+        log: ActivityLog,
+        database: Database,
+        clock: Clock,
+        committed: Callable[[], None],
+        ask_software: Callable[[str, str], None],
+        refollow_ms: int = 43_200_000,
+    ) -> None:
+        self._identity = identity
+        self._peers = peers
+        self._discovery = discovery
+        self._log = log
+        self._database = database
+        self._clock = clock
+        self._committed = committed
+        self._ask_software = ask_software
+        self._refollow_ms = refollow_ms
+        self._number = 0
+        self._task: asyncio.Task[None] | None = None
+
+    async def follow_host(self, text: str) -> Refused | FollowState:
+        """Ask to follow an instance: a host, ``name@host``, or an actor's URL.
+
+        Refused: see `Discovery.find`, and ``own_host``, ``blocked``, ``not_listed``. Raises StorageUnavailable.
+        """
+        target = await self._discovery.find(text)
+        if isinstance(target, Refused):
+            return target
+        refusal = self._peers.may_speak(target.host)
+        if refusal is not None:
+            return refusal
+        await self._ask(target)
+        known = self._known(target.actor.id)
+        self._ask_software(target.host, target.actor.id.partition(":")[0])
+        return FollowState.PENDING if known is None else known.state
+
+    async def unfollow(self, text: str) -> bool:
+        """End our follows of a host, a handle's host or an actor; False when there is none."""
+        found = [record for record in self._peers.following() if names_record(text, record)]
+        for record in found:
+            await self._end(record)
+        if found:
+            self._committed()
+        return bool(found)
+
+    async def remove_follower(self, text: str) -> bool:
+        """End what a host's actors (or one actor) have asked of us, and tell them; False when there is none."""
+        found, _ = self._peers.list_followers(0, 1_000_000)
+        named = [record for record in found if names_record(text, record)]
+        for record in named:
+            await self._dismiss(record)
+        if named:
+            self._committed()
+        return bool(named)
+
+    async def answer_follow(
+        self, tx: Transaction, *, follow_id: str, actor: str, inbox: str, target: str, accepted: bool
+    ) -> None:
+        """Accept or Reject a Follow of ``target`` (ours) by ``actor``, into the actor's own ``inbox``."""
+        await self._answer(tx, Follow(follow_id, actor, target), inbox, accepted)
+
+    async def refollow(self) -> int:
+        """Send every Follow that was not rejected again; how many."""
+        records = [record for record in self._peers.following() if record.state is not FollowState.REJECTED]
+
+        async def work(tx: Transaction) -> None:
+            for record in records:
+                follow = {"type": "Follow", "id": record.follow_id, "actor": record.object, "object": record.actor}
+                await self._send(tx, Kind.FOLLOW, follow, record.host, record.actor, record.inbox)
+
+        if records:
+            await self._database.write(work)
+            self._committed()
+        return len(records)
+
+    async def follow_configured(self) -> int:
+        """Follow the peers that the configuration says to follow and that were not asked yet; how many still lack."""
+        asked = {record.host for record in self._peers.following()}
+        lacking = 0
+        for policy in self._peers.policies():
+            if policy.follow and not policy.blocked and policy.host not in asked:
+                outcome = await self.follow_host(policy.host)
+                if isinstance(outcome, Refused):
+                    lacking += 1
+                    _logger.info("cannot follow %s yet: %s", policy.host, outcome.reason)
+        return lacking
+
+    async def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="following")
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        next_refollow_ms = self._clock.monotonic_ms() + self._refollow_ms
+        retry_ms = FIRST_RETRY_MS
+        while True:
+            lacking = 1
+            try:
+                lacking = await self.follow_configured()
+                if self._clock.monotonic_ms() >= next_refollow_ms:
+                    await self.refollow()
+                    next_refollow_ms = self._clock.monotonic_ms() + self._refollow_ms
+            except StorageUnavailable:
+                pass
+            except Exception:
+                _logger.exception("following met a bug; it goes on")
+            wait_ms = max(1_000, next_refollow_ms - self._clock.monotonic_ms())
+            if lacking:
+                wait_ms, retry_ms = min(wait_ms, retry_ms), min(retry_ms * 2, self._refollow_ms)
+            else:
+                retry_ms = FIRST_RETRY_MS
+            await self._clock.sleep_ms(wait_ms)
+
+    async def _ask(self, target: Target) -> None:
+        actor = target.actor
+        known = self._known(actor.id)
+        follow = build.follow(actor=self._identity.actor_url, number=self._next_number(), object_=actor.id)
+        if known is not None:
+            follow["id"] = known.follow_id
+
+        async def work(tx: Transaction) -> Callable[[], None]:
+            apply = await self._peers.add_following(
+                tx,
+                actor=actor.id,
+                host=target.host,
+                inbox=actor.inbox,
+                shared_inbox=actor.shared_inbox,
+                follow_id=follow["id"],
+                object_=self._identity.actor_url,
+            )
+            await self._send(tx, Kind.FOLLOW, follow, target.host, actor.id, actor.inbox)
+            return apply
+
+        apply = await self._database.write(work)
+        apply()
+        self._committed()
+
+    async def _end(self, record: FollowRecord) -> None:
+        undo = build.undo_follow(Follow(record.follow_id, record.object, record.actor))
+
+        async def work(tx: Transaction) -> Callable[[], None]:
+            apply = await self._peers.remove_following(tx, record.actor)
+            await self._send(tx, Kind.UNDO, undo, record.host, record.actor, record.inbox)
+            return apply
+
+        apply = await self._database.write(work)
+        apply()
+
+    async def _dismiss(self, record: FollowRecord) -> None:
+        async def work(tx: Transaction) -> None:
+            await self._answer(tx, _request(record), record.inbox, False)
+
+        await self._database.write(work)
+        await self._peers.remove_follower(record.actor, record.object)
+
+    async def _answer(self, tx: Transaction, request: Follow, inbox: str, accepted: bool) -> None:
+        host = authority(request.actor)
+        if host is None:
+            return
+        # The same Follow gets the same answer: sent again, it replaces one that is still waiting.
+        digest = hashlib.sha256(f"{request.actor} {request.id} {request.object}".encode()).digest()
+        answer = build.accept if accepted else build.reject
+        document = answer(base_url=self._identity.base_url, number=int.from_bytes(digest[:6], "big"), request=request)
+        kind = Kind.ACCEPT if accepted else Kind.REJECT
+        await self._send(tx, kind, document, host, request.actor, inbox)
+
+    async def _send(
+        self, tx: Transaction, kind: Kind, document: build.Document, host: str, recipient: str, inbox: str
+    ) -> None:
+        activity = activity_of(kind, recipient, document, audience=host, recipient=recipient, inbox=inbox)
+        await self._log.append(tx, activity, self._clock.now_ms())
+
+    def _known(self, actor: str) -> FollowRecord | None:
+        return next((record for record in self._peers.following() if record.actor == actor), None)
+
+    def _next_number(self) -> int:
+        self._number = max(self._number + 1, self._clock.now_ms())
+        return self._number
+
+
+def names_record(text: str, record: FollowRecord) -> bool:
+    """Whether a host, ``name@host`` or actor's URL means this follow's remote side."""
+    text = text.strip()
+    if text == record.actor:
+        return True
+    name, _, host = text.removeprefix("@").rpartition("@")
+    return host.lower() == record.host and (not name or record.actor.rstrip("/").rpartition("/")[2] == name)
+
+
+def _request(record: FollowRecord) -> Follow:
+    return Follow(record.follow_id, record.actor, record.object)

@@ -1,0 +1,115 @@
+"""Asks hosts what software they run (NodeInfo): once at a time each, again when that is old or was not to be had."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import msgspec
+
+from federation.peers import Software, nodeinfo_url
+from foundation.clock import Clock
+from foundation.errors import FetchFailed, StorageUnavailable
+from foundation.http_response import HttpResponse
+
+_logger = logging.getLogger(__name__)
+
+ACCEPT = "application/json"
+MAX_BYTES = 100_000
+MAX_WANTED = 10_000
+CONCURRENCY = 4
+
+
+class HttpGetter(Protocol):
+    """The part of `foundation.http.HttpClient` that is needed here. Raises FetchFailed."""
+
+    async def get(
+        self, url: str, *, accept: str, headers: Mapping[str, str] | None = None, max_bytes: int | None = None
+    ) -> HttpResponse: ...
+
+
+class SoftwareBook(Protocol):
+    """The part of `federation.peers.Peers` that is needed here."""
+
+    def nodeinfo_due(self, host: str, now_ms: int) -> bool: ...
+
+    def learn_software(self, host: str, document: object, now_ms: int) -> Software | None: ...
+
+
+class SoftwareProbe:
+    """``ask`` is cheap and never blocks. ``learned`` is called with every host whose software became known."""
+
+    def __init__(
+        self, *, http: HttpGetter, book: SoftwareBook, clock: Clock, learned: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._http = http
+        self._book = book
+        self._clock = clock
+        self._learned = learned
+        self._wanted: OrderedDict[str, str] = OrderedDict()
+        self._asking: set[str] = set()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def ask(self, host: str, scheme: str = "https") -> None:
+        """Its software is wanted, unless it is known and the news is fresh. ``scheme`` is how the host is reached."""
+        if host in self._wanted or host in self._asking or len(self._wanted) >= MAX_WANTED:
+            return
+        if self._book.nodeinfo_due(host, self._clock.now_ms()):
+            self._wanted[host] = scheme
+            self._wake.set()
+
+    async def start(self) -> None:
+        self._tasks = [asyncio.create_task(self._run(), name="software probe") for _ in range(CONCURRENCY)]
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _run(self) -> None:
+        while True:
+            while not self._wanted:
+                self._wake.clear()
+                await self._wake.wait()
+            host, scheme = self._wanted.popitem(last=False)
+            self._asking.add(host)
+            try:
+                await self.probe(host, scheme)
+            except StorageUnavailable:
+                continue
+            except Exception:
+                _logger.exception("a NodeInfo question met a bug")
+            finally:
+                self._asking.discard(host)
+
+    async def probe(self, host: str, scheme: str = "https") -> Software | None:
+        """Ask now. None when the host does not say; that is noted too, so that it is asked again later."""
+        document = await self._document(f"{scheme}://{host}/.well-known/nodeinfo")
+        target = None if document is None else nodeinfo_url(document, host)
+        found = None if target is None else await self._document(target)
+        software = self._book.learn_software(host, found, self._clock.now_ms())
+        if software is not None:
+            self._learned(host)
+        return software
+
+    async def _document(self, url: str) -> Any:
+        return await get_json(self._http, url)
+
+
+async def get_json(http: HttpGetter, url: str) -> Any:
+    """A decoded JSON document, or None when there is none to be had."""
+    try:
+        answer = await http.get(url, accept=ACCEPT, max_bytes=MAX_BYTES)
+    except FetchFailed:
+        return None
+    if answer.status != 200:
+        return None
+    try:
+        return msgspec.json.decode(answer.body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
