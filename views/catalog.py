@@ -60,16 +60,20 @@ class Catalog:
 
     # Finding
 
+    def peek(self, ref: VideoRef) -> Video | None:
+        """The video if it is in memory, by number or canonical UUID; None says nothing about the database."""
+        return self._cache.get(ref)
+
     def peek_number(self, number: int) -> Video | None:
-        """The video if it is in memory; None says nothing about the database."""
+        """As ``peek``, by number."""
         return self._cache.get(number)
 
     def peek_uuid(self, uuid: str) -> Video | None:
-        """As ``peek_number``, by canonical UUID."""
+        """As ``peek``, by canonical UUID."""
         return self._cache.get(uuid)
 
     def peek_url(self, url: str) -> Video | None:
-        """As ``peek_number``, by global id."""
+        """As ``peek``, by global id."""
         return self._cache.get(url)
 
     async def find(self, ref: VideoRef) -> Video | None:
