@@ -95,10 +95,13 @@ def begin(position_s: int, now_ms: int, rules: Rules) -> Progress:
 def report(progress: Progress, position_s: int, seek: bool, now_ms: int, rules: Rules) -> int:
     """The viewer is at ``position_s`` now; ``seek``: it jumped there. Returns its whole watch time in seconds.
 
-    A clock that went back counts as no time passed.
+    A clock that was set back counts as no time passed and takes the record along: nobody waits until it has caught up.
     """
-    elapsed_ms = max(0, now_ms - progress.last_ms)
-    progress.last_ms += elapsed_ms
+    elapsed_ms = now_ms - progress.last_ms
+    if elapsed_ms < 0:
+        progress.first_ms = max(0, progress.first_ms + elapsed_ms)
+        elapsed_ms = 0
+    progress.last_ms = now_ms
     if rules.arithmetic is Arithmetic.PEERTUBE:
         if seek or position_s < progress.start_s:
             _open_at(progress, position_s)

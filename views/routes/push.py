@@ -42,14 +42,12 @@ class ViewerPush:
         subscribe: Callable[[Listener], Callable[[], None]],
         metrics: Metrics,
         max_streams: int = 1_000,
-        gap_ms: int = GAP_MS,
-        keep_alive_ms: int = KEEP_ALIVE_MS,
     ) -> None:
         self._subscribe = subscribe
         self._unsubscribe: Callable[[], None] | None = None
         self._max_streams = max_streams
-        self._gap_s = gap_ms / 1000
-        self._keep_alive_s = keep_alive_ms / 1000
+        self._gap_s = GAP_MS / 1000
+        self._keep_alive_s = KEEP_ALIVE_MS / 1000
         self._streams: dict[int, set[asyncio.Event]] = {}
         self._clients: Counter[str] = Counter()
         self._closing = asyncio.Event()

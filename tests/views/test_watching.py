@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import pytest
+
+from foundation.clock import ManualClock
+from foundation.errors import StorageUnavailable
+from foundation.metrics import Metrics
+from views.counters.progress import ProgressStore
+from views.model import Privacy, Video
+from views.sections import begin, decode, encode
+from views.watching import Ended, Outcome, SeenViewer, Watching, WatchingRules
+
+A, B = b"a" * 16, b"b" * 16
+VIDEO = Video(
+    number=1,
+    uuid="9c9de5e8-0a1e-484a-b099-e80766180a6d",
+    url="https://here.example/videos/watch/9c9de5e8-0a1e-484a-b099-e80766180a6d",
+    origin="here.example",
+    local=True,
+    name="A video",
+    duration_s=600,
+    is_live=False,
+    channel="main",
+    privacy=Privacy.PUBLIC,
+    published_ms=0,
+    updated_ms=0,
+)
+
+
+@dataclass(frozen=True)
+class Seen:
+    viewer: bytes
+
+
+@dataclass
+class FakeViewers:
+    here: set[bytes] = field(default_factory=set)
+
+    async def watching(
+        self, video: Video, viewer: bytes, alternate: bytes | None = None, now_ms: int | None = None
+    ) -> SeenViewer:
+        if alternate is not None and alternate in self.here:
+            viewer = alternate
+        self.here.add(viewer)
+        return Seen(viewer)
+
+    async def left(self, video: Video, viewer: bytes, alternate: bytes | None = None) -> bool:
+        before = len(self.here)
+        self.here -= {viewer, alternate}
+        return len(self.here) < before
+
+
+@dataclass
+class FakeViews:
+    """Says True once per viewer, after ``gate`` when there is one."""
+
+    counted: list[bytes] = field(default_factory=list)
+    asked: int = 0
+    gate: asyncio.Event | None = None
+    gone: bool = False
+
+    async def count_local(self, video: Video, viewer: bytes) -> bool:
+        self.asked += 1
+        if self.gone:
+            raise StorageUnavailable("gone")
+        first = viewer not in self.counted
+        if first:
+            self.counted.append(viewer)
+        if self.gate is not None:
+            await self.gate.wait()
+        return first
+
+
+@pytest.fixture
+def viewers() -> FakeViewers:
+    return FakeViewers()
+
+
+@pytest.fixture
+def views() -> FakeViews:
+    return FakeViews()
+
+
+@pytest.fixture
+def progress() -> ProgressStore:
+    return ProgressStore()
+
+
+@pytest.fixture
+def watching(
+    viewers: FakeViewers, views: FakeViews, progress: ProgressStore, clock: ManualClock, metrics: Metrics
+) -> Watching:
+    return Watching(viewers, views, progress, clock, metrics, WatchingRules())
+
+
+async def test_a_plain_heartbeat_asks_for_no_view(watching: Watching, views: FakeViews, clock: ManualClock) -> None:
+    for position in (0, 5):
+        assert await watching.watched(VIDEO, A, None, position) is Outcome.WATCH_TIME
+        clock.advance(5_000)
+    assert views.asked == 0
+    assert await watching.watched(VIDEO, A, None, 10) is Outcome.COUNTED
+    for position in range(15, 600, 5):
+        clock.advance(5_000)
+        assert await watching.watched(VIDEO, A, None, position) is Outcome.ALREADY_COUNTED
+    assert views.asked == 1
+
+
+async def test_a_view_that_another_one_counted_is_not_asked_for_on_every_report(
+    watching: Watching, views: FakeViews, clock: ManualClock
+) -> None:
+    views.counted.append(A)
+    for position in range(0, 120, 5):
+        await watching.watched(VIDEO, A, None, position)
+        clock.advance(5_000)
+    assert 1 <= views.asked <= 3
+
+
+async def test_a_view_that_could_not_be_counted_is_asked_for_again(
+    watching: Watching, views: FakeViews, clock: ManualClock
+) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    clock.advance(10_000)
+    views.gone = True
+    with pytest.raises(StorageUnavailable):
+        await watching.watched(VIDEO, A, None, 10)
+    views.gone = False
+    assert await watching.watched(VIDEO, A, None, 10) is Outcome.COUNTED
+
+
+async def test_a_parallel_report_loses_no_progress(
+    watching: Watching, views: FakeViews, progress: ProgressStore, clock: ManualClock
+) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    clock.advance(10_000)
+    views.gate = asyncio.Event()
+    first = asyncio.ensure_future(watching.watched(VIDEO, A, None, 10))
+    second = asyncio.ensure_future(watching.watched(VIDEO, A, None, 15))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert views.asked == 2
+    views.gate.set()
+    assert await asyncio.gather(first, second) == [Outcome.COUNTED, Outcome.ALREADY_COUNTED]
+    blob = progress.get(1, A)
+    assert blob is not None
+    kept = decode(blob)
+    assert kept is not None
+    assert kept.watch_time_s == 15
+
+
+async def test_progress_follows_the_key_the_viewer_is_known_by(
+    watching: Watching, viewers: FakeViewers, progress: ProgressStore, clock: ManualClock
+) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    clock.advance(10_000)
+    assert await watching.watched(VIDEO, B, A, 10) is Outcome.COUNTED
+    assert progress.get(1, B) is None
+    await watching.watched(VIDEO, B, A, 12, leave=True)
+    assert progress.get(1, B) is None
+    assert viewers.here == set()
+
+
+async def test_leaving_may_still_be_a_view(watching: Watching, viewers: FakeViewers, clock: ManualClock) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    clock.advance(10_000)
+    assert await watching.watched(VIDEO, A, None, 10, leave=True) is Outcome.COUNTED
+    assert viewers.here == set()
+
+
+async def test_a_seek_is_no_watch_time(watching: Watching, clock: ManualClock) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    clock.advance(60_000)
+    assert await watching.watched(VIDEO, A, None, 60, seek=True) is Outcome.WATCH_TIME
+
+
+async def test_unreadable_progress_starts_anew(watching: Watching, progress: ProgressStore, clock: ManualClock) -> None:
+    progress.put(1, A, b"from another version", clock.now_ms() + 1)
+    assert await watching.watched(VIDEO, A, None, 5) is Outcome.WATCH_TIME
+    blob = progress.get(1, A)
+    assert blob is not None
+    assert decode(blob) is not None
+
+
+async def test_silent_viewers_are_handed_over(watching: Watching, progress: ProgressStore, clock: ManualClock) -> None:
+    saved: list[Ended] = []
+    await watching.watched(VIDEO, A, None, 0)
+    progress.put(1, B, b"unreadable", clock.now_ms())
+    clock.advance(3_600_000 - 1)
+    assert watching.sweep(saved.extend) == 1
+    assert saved == []
+    clock.advance(1)
+    assert watching.sweep(saved.extend) == 1
+    assert [(ended.video, ended.viewer) for ended in saved] == [(1, A)]
+    assert watching.sweep() == 0
+
+
+async def test_a_deleted_video_takes_its_progress_along(watching: Watching, progress: ProgressStore) -> None:
+    await watching.watched(VIDEO, A, None, 0)
+    watching.forget_video(1)
+    assert progress.get(1, A) is None
+
+
+def test_what_is_kept_of_a_viewer_is_small() -> None:
+    assert len(encode(begin(0, 1_800_000_000_000, WatchingRules().sections))) == 45
