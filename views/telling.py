@@ -77,7 +77,7 @@ class Telling:
             if key not in self._stays:
                 resend_at_ms = _resend_at_ms(tell.acked_ms, tell.told_expires_ms, traits) if tell.acked_ms else 0
                 self._stays[key] = _Stay(video, tell.since_ms, tell.told_expires_ms, resend_at_ms)
-                self._agenda.put(key, tell.told_expires_ms)
+                self._agenda.put(key, resend_at_ms or tell.told_expires_ms)
 
     def alive(self, video: Video, viewer: bytes, expires_ms: int, now_ms: int, traits: OriginTraits) -> Tell | None:
         """A sign of life, and the tell it asks for: of a new viewer, or of one whose repetition waited for news."""

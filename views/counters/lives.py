@@ -8,142 +8,102 @@ from heapq import heapify, heappop, heappush
 NEVER = 2**63 - 1
 """An instant that does not come."""
 
-_SPARSE_BYTES_PER_VIEWER = 200
-"""A dict that holds more memory per entry than this is mostly holes; a fresh copy needs 37 to 110."""
+_LOOSE_BYTES = 64
+"""A dict that holds more than this per entry was left wide by people who came and went; a fresh one needs 27 to 60."""
 
 
 class Lives:
     """Keys and the instant at which each ends, in about 100 bytes per viewer (16-byte keys, shared instants).
 
-    Viewers of ours all get the same life, so they end in the order in which they were heard: a dict kept in refresh
-    order (``_ordered``) is its own queue. What would end before the last one in it (a peer's viewers have any expiry,
-    and clocks are set back) goes to ``_loose``, where a heap finds the next to end.
-
-    Looking for the first entry of a dict walks over the holes left by everybody who was refreshed, so the walk is done
-    once for many: ``_front`` holds the next keys to end, in reverse, and whoever is not in it ends at ``_horizon`` or
-    later. Every step is paid by a touch or an end: all costs are O(1) amortised (O(log n) for the loose ones).
+    One dict, changed in place, so a refresh leaves no hole in it. Beside it a heap of those few that end before
+    ``_horizon``; all others end there or later. When the horizon is reached, one pass over the dict finds who ends
+    before the next one, which is a quarter of the longest remaining life away: somebody who is refreshed in time never
+    enters the heap, and every pass is paid for by the sign of life that each viewer has to give four passes later at
+    the latest. Ends may come in any order, and clocks may be set back: that only makes the heap longer for a while.
     """
 
-    __slots__ = ("_front", "_heap", "_horizon", "_loose", "_ordered", "_tail", "due_ms")
+    __slots__ = ("_ends", "_heap", "_horizon", "_tail", "_window", "due_ms")
 
     def __init__(self) -> None:
         self.due_ms = NEVER
         """Nobody ends before this instant; ``drain`` is needed from it on."""
-        self._ordered: dict[bytes, int] = {}
-        self._tail = 0
-        self._front: list[bytes] = []
-        self._horizon = 0
-        self._loose: dict[bytes, int] = {}
+        self._ends: dict[bytes, int] = {}
         self._heap: list[tuple[int, bytes]] = []
+        self._horizon = 0
+        self._tail = 0
+        self._window = 0
 
     def __len__(self) -> int:
         """How many are kept; after ``drain(now_ms)`` how many are alive."""
-        return len(self._ordered) + len(self._loose)
+        return len(self._ends)
 
     def expires_ms(self, viewer: bytes) -> int:
         """When the viewer ends; 0 for a stranger."""
-        return self._ordered.get(viewer, 0) or self._loose.get(viewer, 0)
+        return self._ends.get(viewer, 0)
 
     def touch(self, viewer: bytes, expires_ms: int) -> bool:
         """Add or extend; True when new. Drain first: somebody who has ended is not new while still kept."""
-        ordered = self._ordered
-        old = ordered.get(viewer)
-        if old is not None:
-            if expires_ms <= old:
-                return False
-            del ordered[viewer]
-        elif self._loose:
-            old = self._loose.get(viewer)
-            if old is not None:
-                if expires_ms <= old:
-                    return False
-                del self._loose[viewer]
-        if expires_ms >= self._tail:
-            ordered[viewer] = self._tail = expires_ms
-        else:
-            self._put_loose(viewer, expires_ms)
-        if expires_ms < self.due_ms:
-            self.due_ms = expires_ms
+        ends = self._ends
+        old = ends.get(viewer)
+        if old is None:
+            if not ends:
+                self._horizon = self._tail = self.due_ms = expires_ms
+        elif expires_ms <= old:
+            return False
+        ends[viewer] = expires_ms
+        if expires_ms > self._tail:
+            self._tail = expires_ms
+        if expires_ms < self._horizon:
+            self._end_soon(viewer, expires_ms)
         return old is None
 
     def remove(self, viewer: bytes) -> bool:
         """True when the viewer was kept."""
-        if self._ordered.pop(viewer, None) is not None:
-            if not self._ordered:
-                self._restart()
-            return True
-        return self._loose.pop(viewer, None) is not None
+        if self._ends.pop(viewer, None) is None:
+            return False
+        if not self._ends:
+            self._heap = []
+            self.due_ms = NEVER
+        return True
 
     def drain(self, now_ms: int) -> list[bytes]:
         """Forget everybody who ends at ``now_ms`` or before, and say who."""
-        gone: list[bytes] = []
-        self.due_ms = min(self._drain_loose(now_ms, gone), self._drain_ordered(now_ms, gone))
+        ends = self._ends
+        gone = self._look_ahead(now_ms) if ends and now_ms >= self._horizon else []
+        heap = self._heap
+        while heap and heap[0][0] <= now_ms:
+            expires_ms, viewer = heappop(heap)
+            if ends.get(viewer) == expires_ms:
+                gone.append(viewer)
+                del ends[viewer]
+        if not ends:
+            self._heap = []
+            self.due_ms = NEVER
+        else:
+            self.due_ms = min(heap[0][0], self._horizon) if heap else self._horizon
         return gone
 
-    def _put_loose(self, viewer: bytes, expires_ms: int) -> None:
-        self._loose[viewer] = expires_ms
+    def _end_soon(self, viewer: bytes, expires_ms: int) -> None:
         heappush(self._heap, (expires_ms, viewer))
-        if len(self._heap) > 2 * len(self._loose) + 64:
-            self._heap = [(instant, key) for key, instant in self._loose.items()]
+        if len(self._heap) > 2 * len(self._ends) + 64:
+            horizon = self._horizon
+            self._heap = [(end, key) for key, end in self._ends.items() if end < horizon]
             heapify(self._heap)
+        if expires_ms < self.due_ms:
+            self.due_ms = expires_ms
 
-    def _restart(self) -> None:
-        self._tail = self._horizon = 0
-        self._front = []
-
-    def _drain_loose(self, now_ms: int, gone: list[bytes]) -> int:
-        heap, loose = self._heap, self._loose
-        while heap:
-            expires_ms, viewer = heap[0]
-            if loose.get(viewer) == expires_ms:
-                if expires_ms > now_ms:
-                    return expires_ms
-                del loose[viewer]
-                gone.append(viewer)
-            heappop(heap)
-        return NEVER
-
-    def _drain_ordered(self, now_ms: int, gone: list[bytes]) -> int:
-        ordered, front = self._ordered, self._front
-        while True:
-            while front:
-                expires_ms = ordered.get(front[-1], NEVER)
-                if expires_ms < self._horizon:
-                    if expires_ms > now_ms:
-                        return expires_ms
-                    gone.append(front[-1])
-                    del ordered[front[-1]]
-                front.pop()
-            if not ordered:
-                self._restart()
-                return NEVER
-            if now_ms < self._horizon:
-                return self._horizon
-            self._walk(now_ms, gone)
-            ordered, front = self._ordered, self._front
-            if not ordered:
-                self._restart()
-                return NEVER
-
-    def _walk(self, now_ms: int, gone: list[bytes]) -> None:
-        """One pass from the oldest: drop who has ended, note who is next."""
-        ordered = self._ordered
-        wanted = 64 + len(ordered) // 8
-        ended: list[bytes] = []
-        front: list[bytes] = []
-        horizon = self._tail
-        for viewer, expires_ms in ordered.items():
-            if expires_ms <= now_ms:
-                ended.append(viewer)
-            elif len(front) < wanted:
-                front.append(viewer)
-            else:
-                horizon = expires_ms
-                break
-        for viewer in ended:
-            del ordered[viewer]
-        gone += ended
-        front.reverse()
-        self._front, self._horizon = front, horizon
-        if sys.getsizeof(ordered) > _SPARSE_BYTES_PER_VIEWER * len(ordered) + 4096:
-            self._ordered = dict(ordered)
+    def _look_ahead(self, now_ms: int) -> list[bytes]:
+        """One pass: take out who has ended, put on the heap who ends before the next horizon."""
+        ends = self._ends
+        self._window = max(1, (self._tail - now_ms) // 4, self._window // 2)
+        horizon = self._horizon = now_ms + self._window
+        near = [(end, viewer) for viewer, end in ends.items() if end < horizon]
+        gone = [viewer for end, viewer in near if end <= now_ms]
+        for viewer in gone:
+            del ends[viewer]
+        self._heap = [entry for entry in near if entry[0] > now_ms] if gone else near
+        heapify(self._heap)
+        if sys.getsizeof(ends) > _LOOSE_BYTES * len(ends) + 4096:
+            # Not dict(ends): that may copy the width as well.
+            self._ends = {viewer: end for viewer, end in ends.items()}  # noqa: C416
+        return gone

@@ -100,7 +100,7 @@ class MemoryCounterStore:
     # Totals and tells
 
     async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
-        self._drain_total(video, now_ms)
+        self._read(video, now_ms)
         watched = self._videos.get(video)
         known = watched.total if watched is not None else None
         if total.fresh_until_ms <= now_ms or (known is not None and total.order_ms < known.order_ms):
