@@ -256,9 +256,10 @@ asyncio.run(main())
 """
 
 
-async def test_kill_9_in_the_middle_of_a_load_loses_at_most_the_last_second(tmp_path: Path) -> None:
+def load_and_kill(directory: Path) -> list[tuple[int, int]]:
+    """(instant, viewers so far), as the process said until it was killed."""
     marks: list[tuple[int, int]] = []
-    with subprocess.Popen([sys.executable, "-c", LOAD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, "-c", LOAD, str(directory)], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             for line in process.stdout:
@@ -269,6 +270,11 @@ async def test_kill_9_in_the_middle_of_a_load_loses_at_most_the_last_second(tmp_
             marks += [tuple(json.loads(line)) for line in process.stdout if line.endswith("\n")]
         finally:
             process.kill()
+    return marks
+
+
+async def test_kill_9_in_the_middle_of_a_load_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    marks = load_and_kill(tmp_path)
     clock = SystemClock()
     now = clock.now_ms()
     journal = Journal(JournalSettings(tmp_path), clock)
