@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from federation.actors import ActorDocument
-from federation.keys import KeyCache
+from federation.keys import KeyCache, RemoteKey
 from federation.peers import Peers
 from federation.vocabulary import (
     Accept,
@@ -26,6 +26,7 @@ from federation.vocabulary import (
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
+from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
 from inbox.importer import Importer
 from inbox.pipeline import Sender
@@ -34,8 +35,9 @@ from inbox.viewing import ViewHandler, speaks_for
 from views.catalog import Catalog
 from views.model import Video
 
-IMPORT_WAIT_MS = 5_000
-"""How long the answer to an announcement waits for its import, which goes on without it (PeerTube waits 7 s)."""
+RETRY_AFTER_S = 30
+FETCHES_PER_MINUTE = 30
+"""Actor documents that the Follows of one host may make us fetch; most need none."""
 
 
 class FollowAnswers(Protocol):
@@ -51,14 +53,23 @@ class ActorSource(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class OwnActors:
-    """Which URLs are actors of ours that can be followed, and whether anybody may."""
+class _Inboxes:
+    inbox: str
+    shared_inbox: str | None
 
-    is_ours: Callable[[str], bool]
+
+@dataclass(frozen=True, slots=True)
+class OwnActors:
+    """Which URLs are actors of ours that can be followed."""
+
+    is_ours: Callable[[str], Awaitable[bool]]
 
 
 class Handlers:
-    """Callable as ``pipeline.Handler``: dispatches by the type of the activity."""
+    """Callable as ``pipeline.Handler``: dispatches by the type of the activity.
+
+    ``committed`` tells the door out that an answer waits in its log.
+    """
 
     def __init__(
         self,
@@ -84,8 +95,8 @@ class Handlers:
         self._answers = answers
         self._own = own
         self._database = database
-        self._clock = clock
         self._committed = committed
+        self._fetches: WindowLimiter[str] = WindowLimiter(clock, FETCHES_PER_MINUTE, 60_000, 10_000)
 
     async def __call__(self, activity: Activity, sender: Sender) -> Refused | None:
         match activity:
@@ -109,27 +120,32 @@ class Handlers:
                 return drop(InboxReason.UNSUPPORTED_TYPE, getattr(activity, "type", ""))
 
     async def _follow(self, follow: Follow, sender: Sender) -> Refused | None:
-        if not self._own.is_ours(follow.object):
+        if not await self._own.is_ours(follow.object):
             return drop(InboxReason.UNKNOWN_OBJECT, "no such actor to follow")
-        actor = await self._actors.fetch_actor(sender.actor)
-        if isinstance(actor, Refused):
-            return actor
-        accepted = self._peers.may_follow(sender.host) is None
+        follower = await self._follower(sender)
+        if isinstance(follower, Refused):
+            return follower
+        refusal = self._peers.may_follow(sender.host)
 
         async def work(tx: Transaction) -> Callable[[], None] | None:
             apply = None
-            if accepted:
+            if refusal is None:
                 apply = await self._peers.add_follower(
                     tx,
-                    actor=actor.id,
+                    actor=sender.actor,
                     host=sender.host,
-                    inbox=actor.inbox,
-                    shared_inbox=actor.shared_inbox,
+                    inbox=follower.inbox,
+                    shared_inbox=follower.shared_inbox,
                     follow_id=follow.id,
                     object_=follow.object,
                 )
             await self._answers.answer_follow(
-                tx, follow_id=follow.id, actor=actor.id, inbox=actor.inbox, target=follow.object, accepted=accepted
+                tx,
+                follow_id=follow.id,
+                actor=sender.actor,
+                inbox=follower.inbox,
+                target=follow.object,
+                accepted=refusal is None,
             )
             return apply
 
@@ -137,7 +153,22 @@ class Handlers:
         if apply is not None:
             apply()
         self._committed()
-        return None
+        return _as_drop(refusal)
+
+    async def _follower(self, sender: Sender) -> _Inboxes | Refused:
+        """Where to answer: what came with the sender's key, else its document."""
+        key = await self._keys.get(sender.actor)
+        if isinstance(key, RemoteKey) and key.actor == sender.actor and key.inbox is not None:
+            return _Inboxes(key.inbox, key.shared_inbox)
+        wait_s = self._fetches.hit(sender.host)
+        if wait_s is not None:
+            return Refused(InboxReason.TOO_MANY_REQUESTS, "too many unknown followers", 429, wait_s)
+        actor = await self._actors.fetch_actor(sender.actor)
+        if isinstance(actor, Refused):
+            return Refused(actor.reason, actor.detail, 503, RETRY_AFTER_S)
+        if actor.id != sender.actor:
+            return drop(InboxReason.NOT_OWNER, "the follower's document is somebody else's")
+        return _Inboxes(actor.inbox, actor.shared_inbox)
 
     async def _answer(self, answer: Accept | Reject, sender: Sender) -> Refused | None:
         quoted = answer.object
@@ -171,7 +202,7 @@ class Handlers:
             return drop(InboxReason.NOT_OWNER, "only a video's own host announces it to us")
         if await self._catalog.by_url(url) is not None:
             return None
-        return _outcome(await self._importer.import_within(url, IMPORT_WAIT_MS))
+        return _outcome(await self._importer.import_for(url, sender.received_ms))
 
     async def _create(self, create: Create, sender: Sender) -> Refused | None:
         thing = create.object
@@ -209,4 +240,8 @@ class Handlers:
 
 def _outcome(imported: Video | Refused | None) -> Refused | None:
     """What went wrong with an import is our business: the sender is told that its message arrived."""
-    return Refused(imported.reason, imported.detail, ACCEPTED_AND_DROPPED) if isinstance(imported, Refused) else None
+    return _as_drop(imported) if isinstance(imported, Refused) else None
+
+
+def _as_drop(refusal: Refused | None) -> Refused | None:
+    return None if refusal is None else Refused(refusal.reason, refusal.detail, ACCEPTED_AND_DROPPED)

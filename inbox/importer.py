@@ -1,7 +1,7 @@
 """Bringing in a remote instance's video: fetch its document from its own host, find its account, keep it.
 
-Implements ``views.ports.VideoImporter``. Nothing here is triggered by a View: only by an admin, and by announcements
-of peers we follow.
+Implements ``views.ports.VideoImporter``. Triggered by an admin, by announcements of peers we follow, and by Views only
+as far as :mod:`inbox.unknown` lets them.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ log = logging.getLogger("fediviews.importer")
 MAX_IN_FLIGHT = 100
 """Imports under way at once; one more is refused with 503."""
 MAX_ATTRIBUTION_FETCHES = 3
+WAIT_MS = 5_000
+"""How long the answer to one request waits for its imports, which go on without it (PeerTube 6.3 waits 7 s)."""
 
 
 class Fetcher(Protocol):
@@ -63,33 +65,45 @@ class Importer:
         refusal = self._judge_url(url)
         if refusal is not None:
             return refusal
+        url = canonical_url(url) or url
         task = self._in_flight.get(url)
         if task is None:
             if len(self._in_flight) >= MAX_IN_FLIGHT:
                 return Refused("too_many_imports", "too many imports are under way", 503, 10)
             task = asyncio.create_task(self._import(url), name="import-video")
             self._in_flight[url] = task
-            task.add_done_callback(lambda _: self._in_flight.pop(url, None))
+            task.add_done_callback(lambda done: self._finished(url, done))
         # Whoever asked may go away; the others still wait for the same fetch.
         return await asyncio.shield(task)
 
-    async def import_within(self, url: str, wait_ms: int) -> Video | Refused | None:
-        """Likewise, but None after ``wait_ms``; the import goes on by itself."""
+    async def import_for(self, url: str, received_ms: int) -> Video | Refused | None:
+        """Likewise, for a request that arrived at ``received_ms``: None once that was ``WAIT_MS`` ago.
+
+        The import goes on by itself. However many imports one request asks for, its answer waits no longer.
+        """
+        left_ms = min(WAIT_MS, max(0, received_ms + WAIT_MS - self._clock.now_ms()))
         try:
-            async with asyncio.timeout(wait_ms / 1000):
+            async with asyncio.timeout(left_ms / 1000):
                 return await self.import_video(url)
         except TimeoutError:
             return None
 
     async def keep(self, video: VideoObject) -> Video | Refused:
-        """Keep a video whose document is vouched for: fetched from its id, or signed by an actor of its host."""
+        """Keep a video whose document is vouched for: fetched from its id, or signed by an actor of its host.
+
+        One that is addressed to the public no longer is forgotten. Refused: ``bad_video`` (422), and what
+        ``Catalog.put_remote`` refuses.
+        """
         owner, channel = await self._people(video)
         if isinstance(owner, Refused):
             return owner
         if video.uuid is None or video.published_ms is None:
             return _bad_video("uuid or published is missing")
+        known = await self._catalog.by_url(video.id)
         if not (video.public or video.unlisted):
+            await self._catalog.remote_gone(video.id)
             return _bad_video("it is addressed to nobody we could show it to")
+        views = video.views if video.views is not None else known.views if known is not None else 0
         return await self._catalog.put_remote(
             RemoteVideo(
                 uuid=video.uuid,
@@ -103,7 +117,7 @@ class Importer:
                 privacy=Privacy.PUBLIC if video.public else Privacy.UNLISTED,
                 published_ms=video.published_ms,
                 updated_ms=video.updated_ms or video.published_ms,
-                views=video.views or 0,
+                views=views,
                 page_url=video.page_url,
                 description=video.description,
             )
@@ -132,6 +146,12 @@ class Importer:
             return Refused("own_video", "that is a video of this instance", 409)
         return self._may_fetch(host)
 
+    def _finished(self, url: str, done: asyncio.Task[Video | Refused]) -> None:
+        self._in_flight.pop(url, None)
+        if not done.cancelled() and done.exception() is not None:
+            # Whoever asked may be gone; nobody else would hear of it.
+            log.warning("a video of %s was not imported: %s", authority(url), type(done.exception()).__name__)
+
     async def _import(self, url: str) -> Video | Refused:
         outcome = await self._fetch(url)
         self._imports.labels("refused" if isinstance(outcome, Refused) else "kept").inc()
@@ -145,7 +165,8 @@ class Importer:
             return await self._not_fetched(url, fetched)
         members, final_url = fetched
         ident = members.get("id")
-        if not is_web_url(ident) or not same_origin_authority(ident, final_url):
+        # A redirect must not lead to a host that nobody asked about: it may be blocked, or not the announcer's.
+        if not is_web_url(ident) or not same_origin_authority(ident, url) or not same_origin_authority(url, final_url):
             return _bad_video("its id lies on another host")
         if canonical_url(ident) != final_url:
             # A page's address or a short one: the document's own id has the last word, on the same host.

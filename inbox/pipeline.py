@@ -25,7 +25,7 @@ from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.urls import authority
 from foundation.web import read_body
-from inbox.quarantine import Quarantine
+from inbox.quarantine import UNKNOWN_HOST, Quarantine
 from inbox.quotas import Quotas
 from inbox.reasons import InboxReason, drop
 
@@ -131,8 +131,8 @@ class Pipeline:
         if isinstance(inspected, Refused):
             self._quarantine.add(inspected)
             return inspected
-        claimed = authority(inspected.key_id) or ""
-        refusal = self._peers.may_speak(claimed)
+        claimed = authority(inspected.key_id) or UNKNOWN_HOST
+        refusal = self._peers.may_speak(claimed) if claimed else None
         if refusal is not None:
             self._quarantine.add(refusal, host=claimed)
             return refusal
@@ -168,6 +168,8 @@ class Pipeline:
                 self._dropped(item, sender, "item")
             else:
                 await self._apply_one(item, sender)
+        if activity.dropped:
+            self._dropped(drop(InboxReason.TOO_MANY_ITEMS, f"{activity.dropped} left out"), sender, "Collection")
         return None
 
     async def _apply_one(self, activity: Activity, sender: Sender) -> Refused | None:

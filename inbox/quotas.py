@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from foundation.addresses import network_key
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.ratelimit import WindowLimiter
@@ -22,7 +23,8 @@ class Quotas:
         self._by_host = _limiter(clock, limit, window_ms)
 
     def address(self, address: str) -> Refused | None:
-        return _charge(self._by_address, address)
+        """Of IPv6 the /64 is charged: one customer has at least that much."""
+        return None if self._by_address is None else _charge(self._by_address, network_key(address))
 
     def host(self, host: str) -> Refused | None:
         return _charge(self._by_host, host)

@@ -42,6 +42,8 @@ class InboxReason(enum.StrEnum):
     """The actor may not speak for this object."""
     REPLACED = "replaced"
     """A newer total is known already."""
+    TOO_MANY_ITEMS = "too_many_items"
+    """A Collection is longer than ``federation.batch_max_items``; the rest of it was not looked at."""
 
 
 def drop(reason: InboxReason, detail: str = "") -> Refused:

@@ -13,11 +13,11 @@ from inbox.pipeline import Pipeline
 def setup_routes(router: web.UrlDispatcher, pipeline: Pipeline, actor_exists: Callable[[str], bool]) -> None:
     """Register first: the dispatcher asks fixed paths by hash, and the shared inbox is the hottest of all.
 
-    ``actor_exists`` knows the account and channel names of this instance.
+    ``actor_exists`` is asked with the path of an actor (``/accounts/name``, ``/video-channels/name``).
     """
 
     async def actor_inbox(request: web.Request) -> web.Response:
-        if not actor_exists(request.match_info["name"]):
+        if not actor_exists(request.path.removesuffix("/inbox")):
             return problems.problem(404, "No such actor")
         return await pipeline.receive(request)
 

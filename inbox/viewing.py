@@ -10,6 +10,7 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from inbox.unknown import UnknownVideos
 from views.catalog import Catalog
 from views.counting import ViewCounter
 from views.model import Video
@@ -21,6 +22,7 @@ class ViewHandler:
     """Callable: applies one View of a proven sender.
 
     ``max_expires_ms`` is the longest life granted to a remote viewer or total, from the moment it was signed.
+    Without ``unknown`` no View makes us fetch anything.
     """
 
     def __init__(
@@ -32,16 +34,20 @@ class ViewHandler:
         counter: ViewCounter,
         clock: Clock,
         max_expires_ms: int,
+        unknown: UnknownVideos | None = None,
     ) -> None:
         self._peers = peers
         self._catalog = catalog
         self._viewers = viewers
         self._counter = counter
+        self._unknown = unknown
         self._clock = clock
         self._max_expires_ms = max_expires_ms
 
     async def __call__(self, view: View, sender: Sender) -> Refused | None:
         video = self._catalog.peek_url(view.object) or await self._catalog.by_url(view.object)
+        if video is None and self._unknown is not None:
+            video = await self._unknown.bring_in(view.object, sender)
         if video is None:
             return drop(InboxReason.UNKNOWN_VIDEO, "no such video here")
         what = CountedView() if view.expires_ms is None else SignOfLife(view.counter)
