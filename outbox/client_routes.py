@@ -118,7 +118,7 @@ class ClientRoutes:
 
 
 def read_view(body: bytes) -> PostedView | Refused:
-    """The View in a body. Refused (400): not JSON, ``unsupported_type``, ``bad_object``, ``bad_viewer``, ``bad_expires``."""
+    """The View in a body; a refusal (400) names the member that is wrong, or says ``unsupported_type``."""
     members = read_json(body)
     if isinstance(members, Refused):
         return members

@@ -13,7 +13,7 @@ from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier, Served
 from outbox.log import ActivityLog, Kind, Logged
 from outbox.posting import Outcome
-from outbox.retry import Meaning, RetryPolicy
+from outbox.retry import Meaning, RetryPolicy, may_be_poison
 from outbox.routing import Route
 
 PER_ROUND = 50
@@ -125,8 +125,9 @@ class DurableLane:
     async def _failed(self, route: Route, parcel: Parcel[Logged], outcome: Outcome) -> Served | None:
         """None: the trouble is this message's alone, go on with the next."""
         first = parcel.items[0]
-        answered = outcome.status is not None
-        if outcome.meaning is Meaning.CLOSED or (outcome.meaning is Meaning.LATER and not answered):
+        if outcome.meaning is Meaning.CLOSED or (
+            outcome.meaning is Meaning.LATER and not may_be_poison(outcome.status)
+        ):
             return Served(failure=outcome)
         if outcome.meaning is Meaning.GONE and not first.recipient:
             return Served(failure=outcome)
@@ -151,7 +152,7 @@ class DurableLane:
 
     async def _postpone(self, host: str, item: Logged, outcome: Outcome) -> None:
         attempts = item.attempts + 1
-        set_aside = attempts >= self._policy.poison_after
+        set_aside = attempts >= self._policy.poison_after and outcome.meaning is not Meaning.LATER
         wait_ms = self._policy.wait_ms(attempts, self._random, outcome.retry_after_s)
         await self._log.postpone(
             host,

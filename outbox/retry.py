@@ -25,6 +25,7 @@ class Meaning(enum.Enum):
 
 
 _LATER = frozenset({408, 425, 429})
+_AWAY = frozenset({502, 503, 504})
 
 
 def meaning(status: int | None) -> Meaning:
@@ -40,13 +41,18 @@ def meaning(status: int | None) -> Meaning:
     return Meaning.REFUSED
 
 
+def may_be_poison(status: int | None) -> bool:
+    """Whether a server's error may be this message's own doing: 500 and its like, not a busy or absent server's."""
+    return status is not None and status >= 500 and status not in _AWAY
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Exponential backoff with jitter.
 
     The n-th wait is ``first_ms`` doubled n-1 times, at most ``max_ms``, less a random part of up to ``jitter`` of it.
-    ``give_up_ms`` is the age at which a durable message is dropped, ``poison_after`` the number of refusals (or, of the
-    first message in the row, server errors) after which a single message is set aside.
+    ``give_up_ms`` is the age at which a durable message is dropped, ``poison_after`` the number of refusals after
+    which a single message is set aside, and of server errors after which others pass the first in the row.
     """
 
     first_ms: int = 2_000

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from outbox.retry import Meaning, RetryPolicy, meaning
+from outbox.retry import Meaning, RetryPolicy, may_be_poison, meaning
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,7 @@ def test_giving_up() -> None:
     policy = RetryPolicy(give_up_ms=1000)
     assert not policy.too_old(0, 999)
     assert policy.too_old(0, 1000)
+
+
+def test_only_a_server_that_broke_may_have_been_poisoned() -> None:
+    assert [status for status in (None, 429, 500, 501, 502, 503, 504, 520) if may_be_poison(status)] == [500, 501, 520]
