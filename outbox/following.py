@@ -20,7 +20,7 @@ from outbox.log import ActivityLog, Kind
 
 _logger = logging.getLogger(__name__)
 
-FIRST_RETRY_MS = 60_000
+FIRST_RETRY_MS = 5_000
 """A configured peer that cannot be found is looked for again after this, then after twice as long, and so on."""
 
 

@@ -32,6 +32,11 @@ def _instance(config: Config) -> None:
             "must begin with https://: other instances will not speak plain http with a public host"
             " (federation.allow_http: true is for tests)",
         )
+    if config.instance.owner == config.instance.actor:
+        raise ConfigError("instance.owner", "is the instance actor's name: every actor needs a name of its own")
+    for n, video in enumerate(config.videos):
+        if video.channel in (config.instance.actor, config.instance.owner):
+            raise ConfigError(f"videos[{n}].channel", f"{video.channel} is the name of an account here, take another")
 
 
 def _lifetimes(views: Views, federation: Federation) -> None:

@@ -44,11 +44,13 @@ _PEER_RATE = Rate(500, 10_000)
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """Who we are. ``url`` is where every id of ours begins; ``actor`` the instance actor's user name."""
+    """Who we are. ``url`` is where every id of ours begins; ``actor`` the instance actor's user name,
+    ``owner`` that of the one account which all channels belong to."""
 
     url: Origin = _LOOPBACK
     name: Annotated[str, Text(longest=120)] = "Fediviews"
     actor: Name = "peertube"
+    owner: Name = "owner"
 
 
 @dataclass(frozen=True, slots=True)

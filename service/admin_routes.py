@@ -1,0 +1,90 @@
+"""Admin REST about peers and the inbox: who is known, who may speak, what was not taken and why."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from aiohttp import web
+
+from federation.peers import Peers, PeerView
+from foundation import problems
+from foundation.clock import iso_ms
+from foundation.errors import Refused
+from foundation.principal import Role
+from foundation.tokens import TokenBook
+from foundation.urls import parse_host
+from foundation.web import bearer_token
+from inbox.quarantine import Entry, Quarantine
+
+MAX_LISTED = 1_000
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def setup_routes(
+    router: web.UrlDispatcher,
+    *,
+    tokens: TokenBook,
+    peers: Peers,
+    quarantine: Quarantine,
+    troubled: Callable[[], dict[str, str]],
+) -> None:
+    """``troubled`` maps hosts that deliveries cannot reach to the last reason."""
+
+    def for_admins(handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            token = bearer_token(request)
+            principal = tokens.authenticate(token) if token else None
+            if principal is None:
+                return problems.refused(Refused("token_invalid", "an admin token is needed", 401))
+            if not principal.may(Role.ADMIN):
+                return problems.refused(Refused("role_missing", "this needs a token of role admin", 403))
+            return await handler(request)
+
+        return guarded
+
+    async def list_peers(_: web.Request) -> web.Response:
+        failing = troubled()
+        data = [_peer(view, failing.get(view.host)) for view in peers.list_peers()]
+        return web.json_response({"total": len(data), "data": data})
+
+    async def judge(request: web.Request) -> web.Response:
+        try:
+            host = parse_host(request.match_info["host"])
+        except ValueError as problem:
+            return problems.problem(400, str(problem))
+        if request.match_info["verdict"] == "block":
+            await peers.block(host)
+        else:
+            await peers.allow(host)
+        return web.Response(status=204)
+
+    async def list_refusals(request: web.Request) -> web.Response:
+        entries = quarantine.newest(MAX_LISTED, host=request.query.get("host"))
+        return web.json_response({"total": len(entries), "data": [_entry(entry) for entry in entries]})
+
+    router.add_get("/api/v1/server/peers", for_admins(list_peers))
+    router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", for_admins(judge))
+    router.add_get("/api/v1/server/quarantine", for_admins(list_refusals))
+
+
+def _peer(view: PeerView, trouble: str | None) -> dict[str, object]:
+    software = None if view.software is None else f"{view.software.name} {view.software.version}"
+    return {
+        "host": view.host,
+        "kind": view.kind.value,
+        "software": software,
+        "clockOffsetMs": view.clock_offset_ms,
+        "lastSeen": None if view.last_seen_ms is None else iso_ms(view.last_seen_ms),
+        "blocked": view.blocked,
+        "listed": view.listed,
+        "follower": view.follower,
+        "following": None if view.following is None else view.following.value,
+        "trouble": trouble,
+    }
+
+
+def _entry(entry: Entry) -> dict[str, object]:
+    fields = asdict(entry)
+    fields["at"] = iso_ms(fields.pop("at_ms"))
+    return fields

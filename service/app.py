@@ -1,0 +1,283 @@
+"""Boot order, read from top to bottom: what a running service is made of, how it starts, and how it stops."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp import web
+
+from federation import routes as identity_routes
+from federation.discovery import Offers
+from federation.keys import load_public_key
+from federation.signatures.verifier import SignedRequest, inspect
+from foundation.clock import Clock, SystemClock
+from foundation.errors import ConfigError, Refused, StorageUnavailable
+from foundation.metrics import Metrics
+from foundation.principal import Principal, Role
+from foundation.tokens import TokenBook, TokenGrant
+from foundation.urls import authority
+from foundation.web import client_address
+from inbox import routes as inbox_routes
+from outbox.client_auth import ClientAuthenticator, SignedClient
+from outbox.client_routes import ClientRoutes
+from outbox.follow_routes import FollowRoutes
+from outbox.routes import DocumentRoutes
+from service import VERSION, admin_routes, health
+from service.applications import ApplicationViews
+from service.config import (
+    Config,
+    Token,
+    generate_admin_token,
+    reloadable_changes,
+    restart_changes,
+    with_reloadable,
+)
+from service.directory import ServiceDirectory
+from service.doors import entrance, outbox, outlet
+from service.housekeeping import Housekeeping
+from service.late import Late, LateEvents
+from service.logs import server_logger
+from service.pages import Pages
+from service.parts import Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
+from service.scopes import ScopeGauges
+from service.stores import check_storage, live_stores, open_database
+from service.tasks import TaskRunner
+from views import routes as views_routes
+from views.model import Video
+
+log = logging.getLogger("fediviews")
+
+LINGER_S = 1.0
+"""After a refused body is answered, how long what is still coming is read and thrown away."""
+
+
+class Service:
+    """One instance: ``await Service.create(config)``, ``await start()``, ``await stop()``. Several may share a process.
+
+    ``create`` opens stores and builds; nothing runs and nothing listens before ``start``. ``url`` is where it listens.
+    """
+
+    @classmethod
+    async def create(cls, config: Config, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Service:
+        """Raises ConfigError or StorageUnavailable, saying what is wrong and where."""
+        check_storage(config)
+        config.storage.directory.mkdir(parents=True, exist_ok=True)
+        clock, metrics = clock or SystemClock(), metrics or Metrics()
+        database = await open_database(config, clock, metrics)
+        try:
+            return cls(Ground(config, clock, metrics, database, live_stores(config, clock, metrics)))
+        except BaseException:
+            await database.close()
+            raise
+
+    def __init__(self, ground: Ground) -> None:
+        self.config = config = ground.config
+        self.ground = ground
+        self.url = ""
+        self.admin_token_path: str | None = None
+        self.tokens = TokenBook(self._grants(config))
+
+        events = LateEvents()
+        self.federation = federation = federation_tower(ground, events)
+        late_views: Late[ViewsTower] = Late()
+        self.outlet = out = outlet(ground, federation, late_views)
+        self.views = views = views_tower(
+            ground, out.announcer, identity=federation.identity, quota_of=federation.peers.quota
+        )
+        late_views.value = views
+        self.outbox = door_out = outbox(ground, federation, views, out)
+        events.to.value = door_out.events
+        self.directory = ServiceDirectory(federation.identity, views.catalog, ground.database)
+        self.entrance = entrance(
+            ground,
+            federation,
+            views,
+            events=events,
+            following=door_out.following,
+            directory=self.directory,
+            committed=out.deliverer.committed,
+        )
+        self.clients = ClientAuthenticator(
+            tokens=self.tokens, profile=federation.profile, clock=ground.clock, clients=_signed_clients(config.tokens)
+        )
+        self.housekeeping = Housekeeping(ground, federation, views, door_out, self.entrance)
+        self._tasks = TaskRunner(self.housekeeping.tasks(), ground.clock, ground.metrics)
+        self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
+        self.app = self._application()
+        self._runner: web.AppRunner | None = None
+
+    def _grants(self, config: Config) -> list[TokenGrant]:
+        if config.tokens:
+            return grants_of(config.tokens)
+        token, path = generate_admin_token(config.storage.directory)
+        self.admin_token_path = str(path)
+        return [TokenGrant("admin", Role.ADMIN, token)]
+
+    def _application(self) -> web.Application:
+        """No middleware, and the hot routes first."""
+        ground, config, federation, views = self.ground, self.config, self.federation, self.views
+        app = web.Application(client_max_size=config.listen.max_body_bytes)
+        api = views_api(ground, views, self.tokens, self.entrance.importer, self.housekeeping.commands())
+        push = views_routes.setup_routes(app.router, api)
+        inbox_routes.setup_routes(app.router, self.entrance.pipeline, self._is_actor_path)
+        pages = Pages(federation.identity)
+        pages.setup(app)
+        guard = self._require_signature if config.federation.signed_fetch else None
+        offers = Offers(VERSION, config.views.viewer_lifetime_ms, config.federation.announce_within_ms)
+        identity_routes.setup_routes(app.router, self.directory, offers, page=pages.actor, require_signature=guard)
+        DocumentRoutes(
+            identity=federation.identity,
+            videos=views.catalog,
+            collections=self.outbox.collections,
+            shown=self._shown,
+            channel_exists=self._has_channel,
+            render=pages.render,
+            require_signature=guard,
+        ).setup(app.router)
+        ClientRoutes(
+            identity=federation.identity,
+            authenticate=self.clients.authenticate,
+            videos=views.catalog,
+            local_views=ApplicationViews(views),
+            clock=ground.clock,
+            max_expires_ms=config.federation.max_expires_ms,
+        ).setup(app.router)
+        FollowRoutes(
+            identity=federation.identity,
+            tokens=self.tokens,
+            peers=federation.peers,
+            following=self.outbox.following,
+        ).setup(app.router)
+        admin_routes.setup_routes(
+            app.router,
+            tokens=self.tokens,
+            peers=federation.peers,
+            quarantine=self.entrance.quarantine,
+            troubled=self.outlet.deliverer.troubled,
+        )
+        health.setup_routes(
+            app.router,
+            metrics=ground.metrics,
+            refresh=self._scopes.refresh,
+            checks={"database": self._database_answers},
+            principal_of=self.tokens.authenticate,
+            client_address=lambda request: client_address(request, config.listen.trusted_proxies),
+        )
+
+        async def close_streams(_: web.Application) -> None:
+            push.close()
+
+        app.on_shutdown.append(close_streams)
+        return app
+
+    # Life
+
+    async def start(self) -> None:
+        """Take back what the last run left, then speak, then listen, then do what the clock asks for."""
+        config, listen = self.config, self.config.listen
+        await self.federation.peers.load()
+        await self.ground.live.start()
+        await self._put_videos(config)
+        await self.views.viewers.start()
+        await self.outlet.deliverer.start()
+        await self.outlet.probe.start()
+        await self.outbox.events.start()
+        await self.outbox.following.start()
+        await self._tasks.start()
+        self._runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            keepalive_timeout=listen.idle_timeout_ms / 1000,
+            shutdown_timeout=listen.shutdown_grace_ms / 1000,
+            lingering_time=LINGER_S,
+            logger=server_logger(self.ground.metrics),
+        )
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, listen.host, listen.port)
+        try:
+            await site.start()
+        except OSError as problem:
+            raise ConfigError("listen", f"cannot listen on {listen.host}:{listen.port}: {problem.strerror}") from None
+        host, port = self._runner.addresses[0][:2]
+        self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def stop(self) -> None:
+        """Stop listening, finish what was promised, write down what lives; bounded by ``shutdown_grace``."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+        await self._tasks.stop()
+        await self.outbox.following.stop()
+        await self.outbox.events.stop()
+        await self.outlet.probe.stop()
+        await self.entrance.importer.stop()
+        await self.outlet.deliverer.stop()
+        self.outlet.poster.close()
+        await self.ground.live.stop()
+        try:
+            await self.federation.peers.save()
+        except StorageUnavailable as problem:
+            log.warning("what was learnt of peers is lost: %s", problem)
+        await self.federation.asking.close()
+        await self.federation.delivering.close()
+        await self.ground.database.close()
+
+    async def reload(self, config: Config) -> None:
+        """Apply what can change while running; viewers stay. ``config`` was validated as a whole."""
+        changed, waiting = reloadable_changes(self.config, config), restart_changes(self.config, config)
+        self.config = config = with_reloadable(self.config, config)
+        self.tokens.replace(self._grants(config))
+        self.clients.replace(_signed_clients(config.tokens))
+        self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
+        logging.getLogger().setLevel(config.logging.level.upper())
+        await self._put_videos(config)
+        # It looks at the configured peers when it starts.
+        await self.outbox.following.stop()
+        await self.outbox.following.start()
+        log.info("configuration reloaded: %s", ", ".join(changed) or "nothing changed")
+        if waiting:
+            log.warning("these changes need a restart: %s", ", ".join(waiting))
+
+    # Inside
+
+    async def _put_videos(self, config: Config) -> None:
+        for index, video in enumerate(config.videos):
+            kept = await self.views.catalog.put_local(video.draft())
+            if isinstance(kept, Refused):
+                raise ConfigError(f"videos[{index}]", kept.detail or kept.reason)
+
+    async def _shown(self, video: Video) -> int:
+        return (await self.views.viewers.shown(video)).viewers
+
+    async def _has_channel(self, name: str) -> bool:
+        return await self.directory.channel(name) is not None
+
+    def _is_actor_path(self, path: str) -> bool:
+        identity = self.federation.identity
+        return identity.actor_of(identity.base_url + path) is not None
+
+    async def _database_answers(self) -> None:
+        async with self.ground.database.read():
+            pass
+
+    async def _require_signature(self, request: web.Request) -> Refused | None:
+        """For ``federation.signed_fetch``: whoever asks has to say who it is, and may speak."""
+        signed = SignedRequest(request.method, request.raw_path, tuple(request.headers.items()))
+        inspected = inspect(signed, self.federation.profile, self.ground.clock.now_ms())
+        if isinstance(inspected, Refused):
+            return inspected
+        verdict = await self.federation.remote_keys.verify(inspected)
+        if isinstance(verdict, Refused):
+            return verdict
+        return self.federation.peers.may_speak(authority(verdict.actor) or "")
+
+
+def _signed_clients(tokens: tuple[Token, ...]) -> list[SignedClient]:
+    clients: list[SignedClient] = []
+    for index, token in enumerate(tokens):
+        if token.public_key is not None:
+            key = load_public_key(token.public_key)
+            if isinstance(key, Refused):
+                raise ConfigError(f"tokens[{index}].public_key", key.detail)
+            clients.append(SignedClient(Principal(token.name, token.role, frozenset(token.channels)), key))
+    return clients

@@ -1,0 +1,38 @@
+"""Who we are, for the documents: the identity and the channels that others may know of."""
+
+from __future__ import annotations
+
+from federation.documents import ActorKind, Channel, InstanceIdentity
+from foundation.database import Database
+from foundation.errors import Refused
+from views.catalog import Catalog
+from views.channels import is_federated_channel
+from views.listing import VideoFilter
+
+
+class ServiceDirectory:
+    """Implements ``federation.routes.Directory`` over the catalog."""
+
+    def __init__(self, identity: InstanceIdentity, catalog: Catalog, database: Database) -> None:
+        self._identity = identity
+        self._catalog = catalog
+        self._database = database
+
+    @property
+    def identity(self) -> InstanceIdentity:
+        return self._identity
+
+    async def channel(self, name: str) -> Channel | None:
+        return Channel(name, name) if await is_federated_channel(self._database, name) else None
+
+    async def video_count(self) -> int:
+        page = await self._catalog.list_videos(0, 1, filters=VideoFilter(local=True))
+        return 0 if isinstance(page, Refused) else page.total
+
+    async def exists(self, url: str) -> bool:
+        """Whether this URL is an actor of ours that can be followed and written to."""
+        found = self._identity.actor_of(url)
+        if found is None:
+            return False
+        kind, name = found
+        return kind is not ActorKind.CHANNEL or await self.channel(name) is not None

@@ -1,0 +1,221 @@
+"""The two doors, built from the towers. What each needs of the other side comes as a function or a protocol."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from federation.ports import PeerEvents
+from foundation.web import client_address
+from inbox.handlers import Handlers, OwnActors
+from inbox.importer import Importer
+from inbox.pipeline import Limits, Pipeline
+from inbox.quarantine import Quarantine
+from inbox.quotas import Quotas
+from inbox.viewing import ViewHandler
+from outbox.announcer import OutboxAnnouncer
+from outbox.deliverer import Deliverer, DeliveryRules, Lanes
+from outbox.discovery import Discovery
+from outbox.durable_lane import DurableLane
+from outbox.events import OutboxEvents
+from outbox.following import Following
+from outbox.inboxes import InboxDirectory
+from outbox.lanes import Courier
+from outbox.log import ActivityLog
+from outbox.members import Collections
+from outbox.posting import Poster
+from outbox.probe import SoftwareProbe
+from outbox.retry import RetryPolicy
+from outbox.routing import PeerRoutes
+from outbox.signers import ActorSigners
+from outbox.soft_lanes import TellLane, TotalsLane
+from outbox.tells import TellSlots
+from outbox.totals import TotalsBoard, TotalsPolicy
+from service.directory import ServiceDirectory
+from service.late import Late
+from service.parts import FederationTower, Ground, ViewsTower
+from views.model import Video
+from views.ports import Tell
+from views.shown import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """The door out, before anything is said through it."""
+
+    log: ActivityLog
+    board: TotalsBoard
+    routes: PeerRoutes
+    poster: Poster
+    probe: SoftwareProbe
+    deliverer: Deliverer
+    announcer: OutboxAnnouncer
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """The door out, once there is a catalog to speak about."""
+
+    events: OutboxEvents
+    following: Following
+    collections: Collections
+
+
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """The door in."""
+
+    importer: Importer
+    quarantine: Quarantine
+    pipeline: Pipeline
+
+
+def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower]) -> Outlet:
+    """``views`` is built after its announcer and is there when the first delivery asks for it."""
+    config, clock, metrics = ground.config, ground.clock, ground.metrics
+    federation, identity, peers = config.federation, tower.identity, tower.peers
+    retry = RetryPolicy(
+        first_ms=federation.retry_first_ms, max_ms=federation.retry_max_ms, give_up_ms=federation.retry_for_ms
+    )
+    jitter = random.random
+
+    async def numbers(videos: Sequence[Video]) -> Sequence[Shown]:
+        return await views.value.viewers.shown_many(videos)
+
+    async def told(tell: Tell, acked_ms: int) -> None:
+        await views.value.viewers.told(tell, acked_ms)
+
+    async def video_of(number: int) -> Video | None:
+        return await views.value.catalog.by_number(number)
+
+    log, slots, routes = ActivityLog(ground.database), TellSlots(), PeerRoutes(peers)
+    board = TotalsBoard(TotalsPolicy(config.views.viewer_lifetime_ms))
+    poster = Poster(
+        http=tower.delivering,
+        signer_of=ActorSigners(tower.keys.private_key),
+        clock=clock,
+        metrics=metrics,
+        observe_date=peers.observe_date,
+    )
+    courier, directory = Courier(poster, clock, metrics), InboxDirectory(tower.actors, clock)
+    actor = identity.actor_url
+    deliverer = Deliverer(
+        log=log,
+        slots=slots,
+        board=board,
+        book=routes,
+        lanes=Lanes(
+            DurableLane(log=log, courier=courier, directory=directory, policy=retry, clock=clock, random=jitter),
+            TellLane(actor=actor, slots=slots, courier=courier, directory=directory, told=told, clock=clock),
+            TotalsLane(actor=actor, board=board, courier=courier, numbers=numbers, video_of=video_of, clock=clock),
+        ),
+        numbers=numbers,
+        rules=DeliveryRules(announce_within_ms=federation.announce_within_ms, retry=retry),
+        clock=clock,
+        metrics=metrics,
+        random=jitter,
+    )
+    probe = SoftwareProbe(http=tower.asking, book=peers, clock=clock, learned=deliverer.wake)
+    announcer = OutboxAnnouncer(
+        identity=identity, log=log, deliverer=deliverer, peers=peers, ask_software=probe.ask, clock=clock
+    )
+    return Outlet(log, board, routes, poster, probe, deliverer, announcer)
+
+
+def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outlet) -> Outbox:
+    config, clock = ground.config, ground.clock
+    schemes = ("https", "http") if config.federation.allow_http else ("https",)
+    events = OutboxEvents(
+        identity=tower.identity,
+        log=out.log,
+        deliverer=out.deliverer,
+        book=out.routes,
+        probe=out.probe,
+        catalog=views.catalog,
+        database=ground.database,
+        clock=clock,
+    )
+    following = Following(
+        identity=tower.identity,
+        peers=tower.peers,
+        discovery=Discovery(tower.asking, tower.actors, schemes),
+        log=out.log,
+        database=ground.database,
+        clock=clock,
+        committed=out.deliverer.committed,
+        ask_software=out.probe.ask,
+        refollow_ms=config.federation.refollow_interval_ms,
+    )
+    collections = Collections(
+        identity=tower.identity,
+        catalog=views.catalog,
+        peers=tower.peers,
+        board=out.board,
+        numbers=views.viewers.shown_many,
+        video_of=views.catalog.by_number,
+        clock=clock,
+    )
+    return Outbox(events, following, collections)
+
+
+def entrance(
+    ground: Ground,
+    tower: FederationTower,
+    views: ViewsTower,
+    *,
+    events: PeerEvents,
+    following: Following,
+    directory: ServiceDirectory,
+    committed: Callable[[], None],
+) -> Entrance:
+    config, clock, metrics = ground.config, ground.clock, ground.metrics
+    federation, listen = config.federation, config.listen
+    importer = Importer(
+        tower.actors,
+        views.catalog,
+        clock,
+        metrics,
+        own_host=tower.identity.authority,
+        may_fetch=tower.peers.may_speak,
+    )
+    quarantine = Quarantine(federation.quarantine_size, clock, metrics)
+    handlers = Handlers(
+        views=ViewHandler(
+            peers=tower.peers,
+            catalog=views.catalog,
+            viewers=views.viewers,
+            counter=views.counter,
+            clock=clock,
+            max_expires_ms=federation.max_expires_ms,
+        ),
+        peers=tower.peers,
+        catalog=views.catalog,
+        importer=importer,
+        actors=tower.actors,
+        keys=tower.remote_keys,
+        answers=following,
+        own=OwnActors(directory.exists),
+        database=ground.database,
+        clock=clock,
+        committed=committed,
+    )
+    pipeline = Pipeline(
+        profile=tower.profile,
+        keys=tower.remote_keys,
+        peers=tower.peers,
+        handle=handlers,
+        quotas=Quotas(clock, federation.peer_requests.limit, federation.peer_requests.window_ms),
+        quarantine=quarantine,
+        limits=Limits(
+            max_body_bytes=listen.max_body_bytes,
+            body_timeout_ms=listen.body_timeout_ms,
+            max_items=federation.batch_max_items,
+            max_count=federation.max_count,
+        ),
+        address_of=lambda request: client_address(request, listen.trusted_proxies),
+        spoke=events.peer_spoke,
+        clock=clock,
+        metrics=metrics,
+    )
+    return Entrance(importer, quarantine, pipeline)

@@ -1,0 +1,62 @@
+"""Is it alive, is it ready, and what do its numbers say: for orchestrators and Prometheus."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Awaitable, Callable, Mapping
+
+from aiohttp import web
+
+from foundation import problems
+from foundation.errors import Refused, StorageUnavailable
+from foundation.metrics import Metrics
+from foundation.principal import Principal, Role
+from foundation.web import bearer_token
+
+Check = Callable[[], Awaitable[None]]
+"""Raises StorageUnavailable, saying what is wrong, when its part cannot work."""
+
+
+def setup_routes(
+    router: web.UrlDispatcher,
+    *,
+    metrics: Metrics,
+    refresh: Callable[[], Awaitable[None]],
+    checks: Mapping[str, Check],
+    principal_of: Callable[[str], Principal | None],
+    client_address: Callable[[web.Request], str],
+) -> None:
+    """``refresh`` brings gauges up to date before a scrape; ``checks`` decide readiness, by name of their part."""
+
+    async def healthz(_: web.Request) -> web.Response:
+        return web.json_response({"status": "ok"})
+
+    async def readyz(_: web.Request) -> web.Response:
+        causes: dict[str, str] = {}
+        for name, check in checks.items():
+            try:
+                await check()
+            except StorageUnavailable as problem:
+                causes[name] = str(problem)
+        if causes:
+            return web.json_response({"status": "unavailable", "causes": causes}, status=503)
+        return web.json_response({"status": "ok"})
+
+    async def scrape(request: web.Request) -> web.Response:
+        token = bearer_token(request)
+        principal = principal_of(token) if token else None
+        if not (principal is not None and principal.may(Role.ADMIN)) and not _is_loopback(client_address(request)):
+            return problems.refused(Refused("unauthorized", "metrics are for loopback, or an admin token", 401))
+        await refresh()
+        return web.Response(body=metrics.render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
+
+    router.add_get("/healthz", healthz)
+    router.add_get("/readyz", readyz)
+    router.add_get("/metrics", scrape)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

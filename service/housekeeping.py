@@ -1,0 +1,82 @@
+"""What the clock asks of a running service: one table of tasks, and the same work on an admin's command."""
+
+from __future__ import annotations
+
+from service.doors import Entrance, Outbox
+from service.parts import FederationTower, Ground, ViewsTower
+from service.tasks import Task
+from views.model import Video
+from views.routes.services import Command
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+DAY_MS = 24 * HOUR_MS
+FORGET_PEERS_AFTER_MS = 90 * DAY_MS
+REFRESHED_AT_ONCE = 20
+
+
+class Housekeeping:
+    """Every method is safe to call at any time, also twice at once."""
+
+    def __init__(
+        self, ground: Ground, federation: FederationTower, views: ViewsTower, door_out: Outbox, door_in: Entrance
+    ) -> None:
+        self._ground = ground
+        self._federation = federation
+        self._views = views
+        self._out = door_out
+        self._in = door_in
+
+    def tasks(self) -> list[Task]:
+        config = self._ground.config
+        views, federation = config.views, config.federation
+        flush_ms = max(100, min(MINUTE_MS, federation.announce_views_within_ms // 2))
+        refresh_ms = max(1_000, min(HOUR_MS, federation.video_refresh_ms // 4))
+        return [
+            Task("sweep viewers", self._views.viewers.sweep, views.sweep_interval_ms),
+            Task("sweep progress", self._sweep_progress, MINUTE_MS),
+            Task("announce view counts", self._announce_views, flush_ms),
+            Task("ask what followers run", self._ask_followers, MINUTE_MS),
+            Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
+            Task("refresh remote videos", self._refresh_videos, refresh_ms),
+            Task("forget old ids and buckets", self.purge, HOUR_MS),
+        ]
+
+    def commands(self) -> dict[str, Command]:
+        """PeerTube's debug commands; ``process-video-stats-buffer`` is the first one's name since 8.2."""
+        return {
+            "process-video-views-buffer": self._announce_all_views,
+            "process-video-stats-buffer": self._announce_all_views,
+            "process-video-viewers": self._sweep_progress,
+            "process-remove-old-stats": self.purge,
+        }
+
+    async def purge(self) -> None:
+        """Forget what is older than the configuration wants it kept."""
+        now_ms = self._ground.clock.now_ms()
+        config = self._ground.config
+        ids_before_ms = now_ms - config.federation.remember_ids_ms
+        await self._views.counter.purge_remote_views(ids_before_ms)
+        await self._federation.peers.purge_remembered(ids_before_ms)
+        await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
+        age = config.views.max_age
+        await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
+
+    async def _sweep_progress(self) -> None:
+        self._views.watching.sweep()
+
+    async def _ask_followers(self) -> None:
+        self._out.events.ask_followers()
+
+    async def _announce_views(self) -> None:
+        await self._views.counter.flush_moved(self._ground.clock.now_ms())
+
+    async def _announce_all_views(self) -> None:
+        await self._views.counter.flush_moved(self._ground.clock.now_ms(), force=True)
+
+    async def _refresh_videos(self) -> None:
+        await self._in.importer.refresh(self._stale)
+
+    async def _stale(self) -> list[Video]:
+        before_ms = self._ground.clock.now_ms() - self._ground.config.federation.video_refresh_ms
+        return list(await self._views.catalog.stale_remote(before_ms, REFRESHED_AT_ONCE))

@@ -1,0 +1,48 @@
+"""Pages for people: templates, their one style sheet, and headers that forbid everything a page does not need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp_jinja2
+import jinja2
+from aiohttp import web
+
+from federation.documents import ActorKind, InstanceIdentity
+from federation.vocabulary.build import Document
+
+ROOT = Path(__file__).resolve().parent
+POLICY = ("default-src 'none'", "style-src 'self'", "img-src 'self'", "base-uri 'none'", "form-action 'none'")
+HEADERS = {
+    "Content-Security-Policy": "; ".join(POLICY),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Pages:
+    """Renders templates; ``setup`` once per application."""
+
+    def __init__(self, identity: InstanceIdentity) -> None:
+        self._identity = identity
+
+    def setup(self, app: web.Application) -> None:
+        aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True)
+        app.router.add_get("/", self.home)
+        app.router.add_get("/static/fediviews.css", self.style)
+
+    def render(self, request: web.Request, template: str, data: Mapping[str, Any]) -> web.Response:
+        response = aiohttp_jinja2.render_template(template, request, {"identity": self._identity, **data})
+        response.headers.update(HEADERS)
+        return response
+
+    def actor(self, request: web.Request, kind: ActorKind, document: Document) -> web.StreamResponse:
+        return self.render(request, "actor.html", {"kind": kind.value, "document": document})
+
+    async def home(self, request: web.Request) -> web.Response:
+        return self.render(request, "home.html", {})
+
+    async def style(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(ROOT / "static" / "fediviews.css", headers={"Cache-Control": "public, max-age=86400"})

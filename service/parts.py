@@ -1,0 +1,230 @@
+"""The towers and the door in, each built from what stands below it. Nothing starts here; ``service.app`` starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from federation.actors import ActorClient
+from federation.documents import InstanceIdentity
+from federation.keys import KeyCache, KeyPair, KeyPolicy, load_or_create
+from federation.peers import PeerPolicy, Peers, Switch
+from federation.ports import PeerEvents
+from federation.signatures.signer import Signer
+from federation.signatures.verifier import Profile
+from foundation.clock import Clock
+from foundation.database import Database
+from foundation.http import HttpClient
+from foundation.metrics import Metrics
+from foundation.ratelimit import WindowLimiter
+from foundation.tokens import TokenBook, TokenGrant
+from service import VERSION
+from service.config import Config, Peer, Token, WatchTime
+from service.stores import LiveStores
+from views.catalog import Catalog
+from views.counting import CountingRules, ViewCounter
+from views.ports import Announcer, VideoImporter
+from views.routes.services import ApiSettings, Command, ViewsApi
+from views.sections import Arithmetic, Rules
+from views.sessions import Identity, ViewerTokens, load_or_create_secret
+from views.telling import Telling
+from views.viewers import Lifetimes, Viewers
+from views.watching import Watching, WatchingRules
+
+KEY_NAME = "instance"
+SECRET_FILE = "viewer-secret"  # noqa: S105
+USER_AGENT = "Fediviews/{version} (+{url})"
+MAX_LIMITED_CLIENTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What everything stands on."""
+
+    config: Config
+    clock: Clock
+    metrics: Metrics
+    database: Database
+    live: LiveStores
+
+
+@dataclass(frozen=True, slots=True)
+class FederationTower:
+    """``asking`` fetches documents, ``delivering`` posts: a host that hangs for one never holds up the other."""
+
+    identity: InstanceIdentity
+    keys: KeyPair
+    signer: Signer
+    asking: HttpClient
+    delivering: HttpClient
+    actors: ActorClient
+    peers: Peers
+    remote_keys: KeyCache
+    profile: Profile
+
+
+@dataclass(frozen=True, slots=True)
+class ViewsTower:
+    catalog: Catalog
+    viewers: Viewers
+    counter: ViewCounter
+    watching: Watching
+    identity: Identity
+    viewer_tokens: ViewerTokens
+
+
+def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
+    return InstanceIdentity(
+        base_url=str(config.instance.url),
+        authority=config.instance.url.authority,
+        public_key_pem=keys.public_pem,
+        actor_name=config.instance.actor,
+        owner_name=config.instance.owner,
+        display_name=config.instance.name,
+    )
+
+
+def policy_of(peer: Peer) -> PeerPolicy:
+    return PeerPolicy(
+        host=peer.host,
+        follow=peer.follow,
+        accept=frozenset(kind.value for kind in peer.accept),
+        totals=Switch(peer.totals.value),
+        batch=Switch(peer.batch.value),
+        blocked=peer.block,
+        max_viewers_per_video=peer.max_viewers_per_video,
+    )
+
+
+def grants_of(tokens: tuple[Token, ...]) -> list[TokenGrant]:
+    """The bearer tokens of the configuration; those with a public key alone ask by signatures."""
+    return [
+        TokenGrant(token.name, token.role, token.value.reveal(), frozenset(token.channels))
+        for token in tokens
+        if token.value is not None
+    ]
+
+
+def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
+    config, clock, metrics = ground.config, ground.clock, ground.metrics
+    federation = config.federation
+    keys = load_or_create(config.storage.directory, KEY_NAME)
+    identity = instance_identity(config, keys)
+    signer = Signer(identity.key_id, keys.private_key)
+
+    def client(name: str) -> HttpClient:
+        return HttpClient(
+            clock,
+            metrics,
+            allow_private_addresses=federation.allow_private_addresses,
+            allow_http=federation.allow_http,
+            user_agent=USER_AGENT.format(version=VERSION, url=identity.base_url),
+            name=name,
+        )
+
+    asking, delivering = client("fetch"), client("delivery")
+    actors = ActorClient(asking, signer.at(clock))
+    peers = Peers(
+        ground.database,
+        clock,
+        events,
+        policies=[policy_of(peer) for peer in config.peers],
+        open_federation=federation.open,
+        default_quota=federation.max_viewers_per_video,
+        own_host=identity.authority,
+        max_peers=federation.max_peers,
+        clock_skew_ms=federation.clock_skew_ms,
+    )
+    own = frozenset({identity.authority})
+    rate = federation.key_fetches_per_host
+    policy = KeyPolicy(
+        own_authorities=own,
+        allow_http=federation.allow_http,
+        minimum_key_bits=federation.minimum_key_bits,
+        max_keys=federation.key_cache_size,
+        max_negative=federation.key_cache_size,
+        ttl_ms=federation.key_ttl_ms,
+        gone_ttl_ms=federation.negative_key_ttl_ms,
+        negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
+        fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
+    )
+    remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak)
+    profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits)
+    return FederationTower(identity, keys, signer, asking, delivering, actors, peers, remote_keys, profile)
+
+
+def views_tower(
+    ground: Ground,
+    announcer: Announcer,
+    *,
+    identity: InstanceIdentity,
+    quota_of: Callable[[str], int],
+) -> ViewsTower:
+    config, clock, metrics = ground.config, ground.clock, ground.metrics
+    views = config.views
+    secret = load_or_create_secret(config.storage.directory / SECRET_FILE)
+    catalog = Catalog(ground.database, announcer, clock, identity.video_url, identity.authority)
+    counters = ground.live.counters
+    viewers = Viewers(
+        counters,
+        announcer,
+        catalog,
+        Telling(secret, metrics=metrics),
+        clock,
+        quota_of=quota_of,
+        lifetimes=Lifetimes(views.viewer_lifetime_ms, config.federation.max_expires_ms),
+        metrics=metrics,
+    )
+    counter = ViewCounter(
+        ground.database,
+        catalog,
+        counters,
+        announcer,
+        clock,
+        metrics,
+        CountingRules(views.view_expiration_ms, config.federation.announce_views_within_ms),
+    )
+    arithmetic = Arithmetic.STRICT if views.watch_time is WatchTime.STRICT else Arithmetic.PEERTUBE
+    rules = WatchingRules(
+        sections=Rules(arithmetic, views.playback_rate, views.watch_time_slack_ms),
+        count_view_after_ms=views.count_view_after_ms,
+        view_expiration_ms=views.view_expiration_ms,
+        progress_lifetime_ms=views.stats_lifetime_ms,
+    )
+    watching = Watching(viewers, counter, ground.live.progress, clock, metrics, rules)
+    sessions = Identity(secret, clock, views.trust_viewer_session_id)
+    return ViewsTower(catalog, viewers, counter, watching, sessions, ViewerTokens(secret, clock))
+
+
+def views_api(
+    ground: Ground, tower: ViewsTower, tokens: TokenBook, importer: VideoImporter, commands: dict[str, Command]
+) -> ViewsApi:
+    config = ground.config
+    rate = config.views.rate_limit
+    limiter: WindowLimiter[str] | None = None
+    if rate is not None:
+        limiter = WindowLimiter(ground.clock, rate.limit, rate.window_ms, MAX_LIMITED_CLIENTS)
+    settings = ApiSettings(
+        instance_name=config.instance.name,
+        version=VERSION,
+        account=config.instance.owner,
+        watching_anonymous_ms=config.views.watching_interval.anonymous_ms,
+        watching_users_ms=config.views.watching_interval.users_ms,
+        viewer_token_ttl_ms=config.views.token_ttl_ms,
+        trusted_proxies=config.listen.trusted_proxies,
+    )
+    return ViewsApi(
+        clock=ground.clock,
+        metrics=ground.metrics,
+        catalog=tower.catalog,
+        viewers=tower.viewers,
+        counter=tower.counter,
+        watching=tower.watching,
+        identity=tower.identity,
+        tokens=tokens,
+        viewer_tokens=tower.viewer_tokens,
+        importer=importer,
+        settings=settings,
+        limiter=limiter,
+        commands=commands,
+    )
