@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from foundation.clock import Clock
@@ -20,8 +20,9 @@ from outbox.lanes import Served
 from outbox.log import FOLLOWERS, ActivityLog
 from outbox.posting import Outcome
 from outbox.retry import Meaning, RetryPolicy
-from outbox.routing import RouteBook
+from outbox.routing import Route, RouteBook
 from outbox.soft_lanes import Numbers, TellLane, TotalsLane
+from outbox.standing import Standing
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
 from views.model import Video
@@ -34,8 +35,6 @@ STORE_WAIT_MS = 1_000
 HOUSEKEEPING_MS = 60_000
 MAX_WAIT_MS = 60_000
 STOP_WITHIN_S = 1.5
-FORGET_FAILURE_MS = 2 * 3_600_000
-"""How long trouble is remembered of a host for which nothing is left to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +46,6 @@ class DeliveryRules:
     concurrency: int = 64
     troubled: int = 16
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-
-
-@dataclass(slots=True)
-class _Peer:
-    """Where a host stands. ``durable``: the log may hold something for it. Instants are monotonic."""
-
-    durable: bool = False
-    busy: bool = False
-    failures: int = 0
-    failed_ms: int = 0
-    not_before_ms: int = 0
-    exception_ms: int | None = None
-    last_error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +81,12 @@ class Deliverer:
         self._rules = rules
         self._clock = clock
         self._random = random
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, Standing] = {}
         self._moved: dict[int, Video] = {}
+        self._due: set[str] = set()
+        self._followers: Sequence[str] = ()
+        self._scanned = -1
+        self._rescan = True
         self._pulse_ms = 0
         self._seen_seq = 0
         self._look = True
@@ -113,15 +103,18 @@ class Deliverer:
 
     def tell(self, tell: Tell) -> None:
         """A viewer for its origin: soft, one slot, the newest wins."""
+        if not self._slots.has(tell.video.origin):
+            self._wake.set()
         if self._slots.put(tell):
             self._crowded.inc()
-        self._wake.set()
 
     def number_moved(self, video: Video) -> None:
         """The number shown of a video of ours may have moved. O(1)."""
         if video.federated and video.local:
+            # The first one wakes; the rest wait for the pulse with it.
+            if not self._moved:
+                self._wake.set()
             self._moved[video.number] = video
-            self._wake.set()
 
     def committed(self) -> None:
         """There may be something new in the log."""
@@ -131,17 +124,14 @@ class Deliverer:
     def wake(self, host: str) -> None:
         """Look at this host again: it began to follow, or its software became known."""
         self._peer(host).durable = True
+        self._rescan = True
         self._wake.set()
 
     def spoke(self, host: str) -> None:
         """The host is alive: what waits for it need not wait longer than after a first failure."""
         peer = self._peers.get(host)
-        if peer is not None and peer.failures > 1:
-            soon_ms = peer.failed_ms + self._rules.retry.first_ms
-            if soon_ms < peer.not_before_ms:
-                peer.failures = 1
-                peer.not_before_ms = soon_ms
-                self._wake.set()
+        if peer is not None and peer.spoke(self._rules.retry):
+            self._wake.set()
 
     def forget(self, host: str) -> None:
         """The host was blocked: no soft state for it."""
@@ -151,6 +141,7 @@ class Deliverer:
     def forget_totals(self, host: str) -> None:
         """The host begins (again) to follow us, or stopped: should it follow, it hears every live total."""
         self._board.forget_peer(host)
+        self._rescan = True
         self._wake.set()
 
     def troubled(self) -> dict[str, str]:
@@ -219,6 +210,7 @@ class Deliverer:
             self._pulse_ms = now_ms + max(1, self._rules.announce_within_ms // 3)
             await self._read_moved()
         self._board.tick(self._clock.monotonic_ms())
+        self._scan()
         if now_ms - self._swept_ms >= HOUSEKEEPING_MS:
             self._swept_ms = now_ms
             self._slots.sweep(self._clock.now_ms())
@@ -238,17 +230,17 @@ class Deliverer:
         """Begin a round with every host that is due; how long until the next one is, in milliseconds."""
         now_ms = self._clock.monotonic_ms()
         wait_ms = MAX_WAIT_MS
-        due = self._due_hosts()
+        for host in (*self._due, *self._slots.hosts()):
+            self._peer(host)
         for host, peer in list(self._peers.items()):
-            if peer.exception_ms is not None and peer.exception_ms <= now_ms:
-                peer.exception_ms, peer.durable = None, True
+            peer.look_at_exceptions(now_ms)
             if peer.busy:
                 continue
-            if not (peer.durable or host in due):
-                if peer.exception_ms is not None:
-                    wait_ms = min(wait_ms, peer.exception_ms - now_ms)
-                elif not peer.failures or now_ms - peer.failed_ms > FORGET_FAILURE_MS:
+            if not (peer.durable or host in self._due or self._slots.has(host)):
+                if peer.is_forgettable(now_ms):
                     del self._peers[host]
+                elif peer.exception_ms is not None:
+                    wait_ms = min(wait_ms, peer.exception_ms - now_ms)
             elif peer.not_before_ms > now_ms:
                 wait_ms = min(wait_ms, peer.not_before_ms - now_ms)
             else:
@@ -260,27 +252,28 @@ class Deliverer:
             wait_ms = min(wait_ms, self._pulse_ms - now_ms)
         return wait_ms
 
-    def _due_hosts(self) -> set[str]:
-        """Hosts with soft state due, each made known."""
-        due = set(self._slots.hosts())
-        for host in self._book.follower_hosts():
+    def _scan(self) -> None:
+        """Which followers lack totals; only when the board or the followers moved, for it looks at each of them."""
+        followers, version = self._book.follower_hosts(), self._board.version
+        if not self._rescan and version == self._scanned and followers == self._followers:
+            return
+        self._rescan, self._scanned, self._followers = False, version, followers
+        self._due.clear()
+        for host in followers:
             route = self._book.route(host)
             if route.totals and not route.blocked and self._board.is_due(route.cadence, host):
-                due.add(host)
-        for host in due:
-            self._peer(host)
-        return due
+                self._due.add(host)
 
-    def _peer(self, host: str) -> _Peer:
-        return self._peers.setdefault(host, _Peer())
+    def _peer(self, host: str) -> Standing:
+        return self._peers.setdefault(host, Standing())
 
-    def _begin(self, host: str, peer: _Peer) -> None:
+    def _begin(self, host: str, peer: Standing) -> None:
         peer.busy = True
         task = asyncio.create_task(self._serve(host, peer), name="delivery")
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
-    async def _serve(self, host: str, peer: _Peer) -> None:
+    async def _serve(self, host: str, peer: Standing) -> None:
         lane = self._troubled if peer.failures else self._healthy
         failure: Outcome | None
         try:
@@ -295,22 +288,26 @@ class Deliverer:
             failure = Outcome(Meaning.LATER, "bug")
         finally:
             peer.busy = False
-        self._note(peer, failure)
+        if failure is None:
+            peer.succeeded()
+        else:
+            peer.failed(failure, self._rules.retry, self._random, self._clock.monotonic_ms())
         self._wake.set()
 
-    async def _round(self, host: str, peer: _Peer) -> Outcome | None:
+    async def _round(self, host: str, peer: Standing) -> Outcome | None:
         """Everything for one host, lane by lane, until nothing is left or one fails."""
         while True:
             route = self._book.route(host)
             peer.durable, durable = False, peer.durable
             if route.blocked:
+                self._due.discard(host)
                 self.forget(host)
                 return None
             served = [await self._lanes.durable.serve(route)] if durable else []
             if not _failed(served) and self._slots.has(host):
                 served.append(await self._lanes.tells.serve(route))
-            if not _failed(served) and route.inbox is not None and route.totals:
-                served.append(await self._lanes.totals.serve(route))
+            if not _failed(served) and host in self._due:
+                served.append(await self._totals(route))
             if durable:
                 peer.durable = peer.durable or served[0].more or served[0].failure is not None
                 next_try_ms = await self._log.next_try_ms(host)
@@ -321,15 +318,14 @@ class Deliverer:
             if failure is not None or not any(one.more for one in served):
                 return failure
 
-    def _note(self, peer: _Peer, failure: Outcome | None) -> None:
-        if failure is None:
-            peer.failures, peer.last_error = 0, ""
-            return
-        peer.failures += 1
-        peer.failed_ms = self._clock.monotonic_ms()
-        peer.last_error = failure.reason
-        wait_ms = self._rules.retry.wait_ms(peer.failures, self._random, failure.retry_after_s)
-        peer.not_before_ms = peer.failed_ms + wait_ms
+    async def _totals(self, route: Route) -> Served:
+        if route.inbox is None or not route.totals:
+            self._due.discard(route.host)
+            return Served()
+        served = await self._lanes.totals.serve(route)
+        if served.failure is None and not served.more:
+            self._due.discard(route.host)
+        return served
 
 
 def _failed(served: list[Served]) -> Outcome | None:

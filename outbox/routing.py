@@ -45,6 +45,7 @@ class PeerRoutes:
         self._peers = peers
         self._followers: tuple[Follower, ...] = ()
         self._inboxes: dict[str, str] = {}
+        self._hosts: tuple[str, ...] = ()
 
     def route(self, host: str) -> Route:
         self._refresh()
@@ -62,7 +63,7 @@ class PeerRoutes:
 
     def follower_hosts(self) -> Sequence[str]:
         self._refresh()
-        return tuple(self._inboxes)
+        return self._hosts
 
     def _refresh(self) -> None:
         # The registry hands out the same tuple until something moved.
@@ -70,3 +71,4 @@ class PeerRoutes:
         if followers is not self._followers:
             self._followers = followers
             self._inboxes = {follower.host: follower.inbox for follower in followers}
+            self._hosts = tuple(self._inboxes)

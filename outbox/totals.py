@@ -181,6 +181,11 @@ class TotalsBoard:
         """Videos on the board."""
         return max(len(board.live) + len(board.quiet) for board in self._boards.values())
 
+    @property
+    def version(self) -> int:
+        """Grows with every change: while it stands still, nothing new is due for anybody."""
+        return sum(board.seq for board in self._boards.values())
+
     def observe(self, video: int, number: int, now_ms: int) -> None:
         """The number shown of a video, read just now; a video first seen with nobody watching is no news."""
         for board in self._boards.values():
