@@ -14,10 +14,11 @@ from federation.vocabulary import read_json
 from federation.vocabulary.build import view_id
 from foundation import problems
 from foundation.clock import Clock, parse_iso_ms
-from foundation.errors import Refused, StorageUnavailable
+from foundation.errors import Refused
 from foundation.principal import Principal, Role
 from foundation.web import read_body
 from outbox.client_auth import may
+from outbox.waiting import available
 from views.model import Video
 
 MAX_BODY_BYTES = 20_000
@@ -73,7 +74,7 @@ class ClientRoutes:
         self._max_expires_ms = max_expires_ms
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/accounts/{name}/outbox", self.post)
+        router.add_post("/accounts/{name}/outbox", available(self.post))
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """201 and the View's id in Location; 200 when the same viewer's view was counted already."""
@@ -90,10 +91,7 @@ class ClientRoutes:
         view = read_view(body)
         if isinstance(view, Refused):
             return problems.refused(view)
-        try:
-            return await self._take(view)
-        except StorageUnavailable:
-            return problems.refused(Refused("storage_unavailable", "try again soon", 503, 5))
+        return await self._take(view)
 
     async def _take(self, view: PostedView) -> web.Response:
         video = await self._videos.by_url(view.object)

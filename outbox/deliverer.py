@@ -7,7 +7,6 @@ up nobody else. Whatever is sent twice by a stop in the middle is the same activ
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from outbox.soft_lanes import Numbers, TellLane, TotalsLane
 from outbox.standing import Standing
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
+from outbox.waiting import wait_for
 from views.model import Video
 from views.ports import Tell
 
@@ -179,23 +179,7 @@ class Deliverer:
                 _logger.exception("the deliverer met a bug; it goes on")
                 await self._clock.sleep_ms(STORE_WAIT_MS)
                 continue
-            await self._sleep(wait_ms)
-
-    async def _sleep(self, wait_ms: int) -> None:
-        """Until something is said, or the time has come."""
-        if self._wake.is_set():
-            return
-        waits = [
-            asyncio.ensure_future(self._wake.wait()),
-            asyncio.ensure_future(self._clock.sleep_ms(min(max(wait_ms, 1), MAX_WAIT_MS))),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.gather(*waits, return_exceptions=True)
+            await wait_for(self._wake, self._clock, min(wait_ms, MAX_WAIT_MS))
 
     async def _gather(self) -> None:
         """Take in what was said since the last time."""

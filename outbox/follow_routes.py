@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
@@ -11,12 +12,13 @@ from federation.peers import Direction, FollowRecord, FollowState, Peers
 from federation.vocabulary import read_json
 from foundation import problems
 from foundation.clock import iso_ms
-from foundation.errors import Refused, StorageUnavailable
+from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.tokens import TokenBook
 from foundation.web import bearer_token, read_body
 from outbox.client_auth import may
 from outbox.following import Following
+from outbox.waiting import available
 
 MAX_HOSTS = 50
 """Hosts that one request can ask to follow."""
@@ -36,11 +38,11 @@ class FollowRoutes:
         self._following = following
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/api/v1/server/following", self.list_following)
-        router.add_post("/api/v1/server/following", self.follow)
-        router.add_delete("/api/v1/server/following/{handle}", self.unfollow)
-        router.add_get("/api/v1/server/followers", self.list_followers)
-        router.add_delete("/api/v1/server/followers/{handle}", self.remove_follower)
+        router.add_get("/api/v1/server/following", available(self.list_following))
+        router.add_post("/api/v1/server/following", available(self.follow))
+        router.add_delete("/api/v1/server/following/{handle}", available(self.unfollow))
+        router.add_get("/api/v1/server/followers", available(self.list_followers))
+        router.add_delete("/api/v1/server/followers/{handle}", available(self.remove_follower))
 
     async def list_following(self, request: web.Request) -> web.StreamResponse:
         page = self._page(request)
@@ -65,13 +67,10 @@ class FollowRoutes:
         if isinstance(names, Refused):
             return problems.refused(names)
         first: Refused | None = None
-        try:
-            for name in names:
-                outcome = await self._following.follow_host(name)
-                if isinstance(outcome, Refused):
-                    first = first or Refused(outcome.reason, f"{name[:100]}: {outcome.detail}", outcome.status)
-        except StorageUnavailable:
-            return _unavailable()
+        for name in names:
+            outcome = await self._following.follow_host(name)
+            if isinstance(outcome, Refused):
+                first = first or Refused(outcome.reason, f"{name[:100]}: {outcome.detail}", outcome.status)
         return web.Response(status=204) if first is None else problems.refused(first)
 
     async def unfollow(self, request: web.Request) -> web.StreamResponse:
@@ -80,14 +79,11 @@ class FollowRoutes:
     async def remove_follower(self, request: web.Request) -> web.StreamResponse:
         return await self._end(request, self._following.remove_follower)
 
-    async def _end(self, request: web.Request, end: Any) -> web.StreamResponse:
+    async def _end(self, request: web.Request, end: Callable[[str], Awaitable[bool]]) -> web.StreamResponse:
         refusal = self._judge(request)
         if refusal is not None:
             return problems.refused(refusal)
-        try:
-            ended: bool = await end(request.match_info["handle"])
-        except StorageUnavailable:
-            return _unavailable()
+        ended = await end(request.match_info["handle"])
         return web.Response(status=204) if ended else problems.problem(404, "There is no such follow.")
 
     def _judge(self, request: web.Request) -> Refused | None:
@@ -145,7 +141,3 @@ def _names(members: Any) -> list[str] | Refused:
 
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() and len(text) <= 9 else None
-
-
-def _unavailable() -> web.Response:
-    return problems.refused(Refused("storage_unavailable", "try again soon", 503, 5))

@@ -19,6 +19,7 @@ from outbox.announcer import announce_of
 from outbox.documents import video_object
 from outbox.members import Collections, Page
 from outbox.names import ICON_PATH
+from outbox.waiting import available
 from views.ids import canonical_uuid, long_uuid
 from views.model import Privacy, Video
 
@@ -65,16 +66,16 @@ class DocumentRoutes:
         self._icon = files("outbox").joinpath("icon.jpg").read_bytes()
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/videos/watch/{uuid}", self.video)
-        router.add_get("/w/{uuid}", self.video)
-        router.add_get("/videos/watch/{uuid}/announces", self.announces)
-        router.add_get("/videos/watch/{uuid}/announces/1", self.announce)
+        router.add_get("/videos/watch/{uuid}", available(self.video))
+        router.add_get("/w/{uuid}", available(self.video))
+        router.add_get("/videos/watch/{uuid}/announces", available(self.announces))
+        router.add_get("/videos/watch/{uuid}/announces/1", available(self.announce))
         for name in _EMPTY_BELOW_VIDEO:
-            router.add_get(f"/videos/watch/{{uuid}}/{name}", self.empty_below_video)
+            router.add_get(f"/videos/watch/{{uuid}}/{name}", available(self.empty_below_video))
         for name in ("outbox", "followers", "following"):
-            router.add_get(f"/accounts/{{name}}/{name}", self.account_collection)
-            router.add_get(f"/video-channels/{{name}}/{name}", self.channel_collection)
-        router.add_get(ICON_PATH, self.icon)
+            router.add_get(f"/accounts/{{name}}/{name}", available(self.account_collection))
+            router.add_get(f"/video-channels/{{name}}/{name}", available(self.channel_collection))
+        router.add_get(ICON_PATH, available(self.icon))
 
     async def video(self, request: web.Request) -> web.StreamResponse:
         video = await self._video(request)

@@ -427,3 +427,16 @@ async def test_following_is_for_administrators(client: Client, headers: dict[str
         ("DELETE", "/api/v1/server/followers/x.example"),
     ):
         assert (await client.request(method, path, headers=headers)).status == status
+
+
+async def test_a_database_that_is_gone_is_no_error_of_ours(
+    house: House, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(*arguments: object) -> None:
+        raise StorageUnavailable("gone")
+
+    for name in ("by_uuid", "list_videos"):
+        monkeypatch.setattr(house.catalog, name, gone)
+    for path in (f"/videos/watch/{UUIDS[20]}", "/accounts/peertube/outbox"):
+        answer = await client.get(path)
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
