@@ -13,6 +13,7 @@ from inbox.importer import Importer
 from inbox.pipeline import Limits, Pipeline
 from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
+from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
@@ -188,6 +189,7 @@ def entrance(
             counter=views.counter,
             clock=clock,
             max_expires_ms=federation.max_expires_ms,
+            unknown=UnknownVideos(ImportPolicy(federation.import_unknown_videos.value), tower.peers, importer, clock),
         ),
         peers=tower.peers,
         catalog=views.catalog,

@@ -1,0 +1,55 @@
+"""The ring of refusals: bounded, newest first, safe to show and to log."""
+
+from __future__ import annotations
+
+from foundation.clock import ManualClock
+from foundation.errors import Refused
+from foundation.metrics import Metrics
+from inbox.quarantine import MAX_TEXT, Quarantine
+from inbox.reasons import InboxReason, drop
+
+
+def test_the_newest_come_first_and_the_oldest_go(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(3, clock, metrics)
+    for number in range(5):
+        ring.add(drop(InboxReason.DUPLICATE, f"detail {number}"), host="peer.example", verified=True, kind="View")
+        clock.advance(1_000)
+    assert len(ring) == 3
+    assert [entry.detail for entry in ring.newest(10)] == ["detail 4", "detail 3", "detail 2"]
+    assert [entry.number for entry in ring.newest(2)] == [5, 4]
+    newest = ring.newest(1)[0]
+    assert (newest.host, newest.verified, newest.kind, newest.reason, newest.status) == (
+        "peer.example",
+        True,
+        "View",
+        "duplicate",
+        202,
+    )
+    assert newest.at_ms == clock.now_ms() - 1_000
+
+
+def test_one_host_can_be_asked_for(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(10, clock, metrics)
+    for host in ("a.example", "b.example", "a.example"):
+        ring.add(drop(InboxReason.EXPIRED), host=host)
+    assert [entry.number for entry in ring.newest(10, host="a.example")] == [3, 1]
+    assert [entry.number for entry in ring.newest(1, host="a.example")] == [3]
+    assert ring.newest(10, host="c.example") == []
+
+
+def test_every_refusal_is_counted_even_when_none_is_kept(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(0, clock, metrics)
+    ring.add(Refused("stale", "", 401))
+    ring.add(Refused("stale", "", 401))
+    assert len(ring) == 0
+    assert metrics.registry.get_sample_value("fediviews_inbox_refused_total", {"reason": "stale"}) == 2
+
+
+def test_foreign_text_stays_on_one_short_line(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(1, clock, metrics)
+    ring.add(Refused("bad_shape", "a\r\nFORGED line\x1b[31m" + "x" * 1_000), host="h\n\u2028", kind="V\tw")
+    entry = ring.newest(1)[0]
+    for text in (entry.detail, entry.host, entry.kind):
+        assert text.isprintable()
+        assert len(text) <= MAX_TEXT
+    assert entry.detail.startswith("a\ufffd\ufffdFORGED line\ufffd[31m")

@@ -1,0 +1,41 @@
+"""How fast an address and a proven host may talk, and that neither can spend the other's allowance."""
+
+from __future__ import annotations
+
+from foundation.clock import ManualClock
+from foundation.errors import Refused
+from inbox.quotas import Quotas
+
+
+def test_the_limit_holds_for_its_window_and_no_longer(clock: ManualClock) -> None:
+    quotas = Quotas(clock, 2, 10_000)
+    assert quotas.address("192.0.2.1") is None
+    clock.advance(4_000)
+    assert quotas.address("192.0.2.1") is None
+    refusal = quotas.address("192.0.2.1")
+    assert isinstance(refusal, Refused)
+    assert (refusal.reason, refusal.status, refusal.retry_after_s) == ("too_many_requests", 429, 6)
+    assert quotas.address("192.0.2.2") is None
+    clock.advance(6_000)
+    assert quotas.address("192.0.2.1") is None
+
+
+def test_an_address_spends_nothing_of_a_host(clock: ManualClock) -> None:
+    quotas = Quotas(clock, 1, 10_000)
+    assert quotas.address("peer.example") is None
+    assert quotas.address("peer.example") is not None
+    assert quotas.host("peer.example") is None
+    assert quotas.host("peer.example") is not None
+    assert quotas.host("other.example") is None
+
+
+def test_one_ipv6_customer_is_one_address(clock: ManualClock) -> None:
+    quotas = Quotas(clock, 1, 10_000)
+    assert quotas.address("2001:db8:0:1::1") is None
+    assert quotas.address("2001:db8:0:1:ffff::2") is not None
+    assert quotas.address("2001:db8:0:2::1") is None
+
+
+def test_without_a_limit_nobody_is_stopped(clock: ManualClock) -> None:
+    quotas = Quotas(clock, None, 10_000)
+    assert all(quotas.address("192.0.2.1") is None and quotas.host("peer.example") is None for _ in range(1_000))
