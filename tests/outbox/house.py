@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from door import Door, DoorRules, Inside, Outside, PeerNews
 
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
@@ -22,7 +23,6 @@ from foundation.errors import Refused
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from outbox.deliverer import DeliveryRules
-from outbox.door import Door, DoorRules, Inside, Outside, PeerNews
 from outbox.retry import RetryPolicy
 from views.catalog import Catalog
 from views.listing import VideoFilter, VideoPage

@@ -1,4 +1,4 @@
-"""The whole door out, put together: what `service` builds, starts and stops."""
+"""The whole door out, put together over a house of real parts."""
 
 from __future__ import annotations
 
