@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, s
 from foundation.database import Database, Transaction, upsert
 from outbox.tables import activity_log, delivery_exceptions, peer_cursors
 
-FOLLOWERS = "followers"
-"""The audience of what everybody who follows us hears; no authority can have this name (it has no dot and no port)."""
+FOLLOWERS = "*"
+"""The audience of what everybody who follows us hears; no authority is spelt like this."""
 
 _log, _cursors, _exceptions = activity_log.c, peer_cursors.c, delivery_exceptions.c
 

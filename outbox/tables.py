@@ -30,7 +30,7 @@ activity_log = Table(
     Column("subject", Text, nullable=False),
     # Whose key signs it.
     Column("actor", Text, nullable=False),
-    # ``followers``, or the authority of the one host it is for.
+    # ``*`` for followers, or the authority of the one host it is for.
     Column("audience", String(270), nullable=False),
     # The remote actor it is for; empty for followers.
     Column("recipient", Text, nullable=False, server_default=""),

@@ -60,6 +60,7 @@ class Housekeeping:
         await self._federation.peers.purge_remembered(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
         age = config.views.max_age
+        await self._out.log.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
 
     async def _sweep_progress(self) -> None:

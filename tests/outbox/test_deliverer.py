@@ -81,6 +81,7 @@ async def test_a_moved_view_count_is_one_update_however_often_it_moved(house: Ho
     await house.befriend(peer)
     peer.answer = 503
     await house.video(name="First name")
+    await house.until(lambda: bool(house.door.deliverer.troubled()))
     await house.video(name="Second name")
     house.clock.advance(1)
     await house.video(name="Third name")
