@@ -245,6 +245,13 @@ async def test_viewers_behind_one_proxy_are_told_apart_by_their_address(client: 
     assert await house.viewers(VOD) == 3
 
 
+async def test_lines_of_forwarded_addresses_are_read_as_one(client: TestClient, house: House) -> None:
+    for first in ("192.0.2.1", "192.0.2.2", "x" * 500):
+        headers = [("X-Forwarded-For", first), ("X-Forwarded-For", "198.51.100.7, 127.0.0.1")]
+        await client.post(f"/api/v1/videos/{VOD}/views", json={"currentTime": 0}, headers=headers)
+    assert await house.viewers(VOD) == 1
+
+
 async def test_whoever_came_before_midnight_stays_one_viewer(client: TestClient, house: House) -> None:
     day_ms = 86_400_000
     house.clock.set_wall(house.clock.now_ms() // day_ms * day_ms + day_ms - 5_000)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hmac
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_a_session_is_one_viewer_for_good(clock: ManualClock) -> None:
     assert len(key) == 16
     assert identity.from_session("tab2") != key
     assert Identity(bytes(32), clock).from_session("tab") != key
+
+
+def test_a_key_is_an_hmac_sha256(clock: ManualClock) -> None:
+    derived = hmac.digest(SECRET, b"viewer by session", "sha256")
+    for session in ("tab", "x" * 200):
+        expected = hmac.digest(derived, session.encode(), "sha256")[:16]
+        assert Identity(SECRET, clock).from_session(session) == expected
 
 
 def test_kinds_of_viewers_never_meet(clock: ManualClock) -> None:

@@ -22,7 +22,12 @@ NO_TOKEN = Refused("token_missing", "A bearer token is needed", 401)
 BAD_ID = Refused("bad_id", "id must be an integer, a UUID or a short UUID", 400)
 NOT_FOUND = Refused("video_not_found", "Video not found", 404)
 
-_network_key = lru_cache(maxsize=8_192)(network_key)
+_MAX_REMEMBERED = 8_192
+_MAX_REMEMBERED_CHARS = 100
+_NOTHING: list[str] = []
+
+_network_key = lru_cache(maxsize=_MAX_REMEMBERED)(network_key)
+_short_ref = lru_cache(maxsize=_MAX_REMEMBERED)(parse_video_ref)
 
 
 def principal_of(request: web.BaseRequest, tokens: TokenBook) -> Principal | Refused | None:
@@ -47,12 +52,24 @@ class Access:
         self._api = api
         self._proxies = tuple(api.settings.trusted_proxies)
         self._limiter = api.limiter
+        self._addresses: dict[tuple[str | None, str], str] = {}
         self._throttled = api.metrics.counter(
             "fediviews_rest_throttled", "REST requests answered 429 because their client sent too many."
         )
 
     def address(self, request: web.BaseRequest) -> str:
-        return client_address(request, self._proxies)
+        """The client's address, through trusted proxies; remembered, for a player reports every few seconds."""
+        forwarded = request.headers.getall("X-Forwarded-For", _NOTHING)
+        key = (request.remote, forwarded[0] if forwarded else "")
+        known = self._addresses.get(key) if len(forwarded) < 2 else None
+        if known is not None:
+            return known
+        address = client_address(request, self._proxies)
+        if len(forwarded) < 2 and len(key[1]) <= _MAX_REMEMBERED_CHARS:
+            if len(self._addresses) >= _MAX_REMEMBERED:
+                self._addresses.clear()
+            self._addresses[key] = address
+        return address
 
     def throttle(self, request: web.BaseRequest, address: str) -> Refused | None:
         """Count the request against its client; host and admin tokens are above the limit (PeerTube: moderators)."""
@@ -89,6 +106,15 @@ class Access:
         if token is None and "viewerToken" in request.rel_url.raw_query_string:
             token = request.query.get("viewerToken")
         return None if token is None else self._api.viewer_tokens.read(token)
+
+    def peek(self, text: str) -> Video | None:
+        """The video a path names when everybody may know of it and it is in memory; None says nothing."""
+        ref = _short_ref(text) if len(text) <= 36 else None
+        if ref is None:
+            return None
+        catalog = self._api.catalog
+        video = catalog.peek_number(ref) if isinstance(ref, int) else catalog.peek_uuid(ref)
+        return None if video is None or video.privacy is Privacy.PRIVATE else video
 
     async def find(self, text: str) -> Video | Refused | None:
         """The video a path names, in memory when possible."""

@@ -10,6 +10,7 @@ beyond the end 400. Then 204, whatever became of the report: ``X-Views`` says it
 from __future__ import annotations
 
 from aiohttp import web
+from multidict import CIMultiDict
 
 from foundation.errors import Refused, StorageUnavailable
 from foundation.problems import problem
@@ -23,10 +24,14 @@ from views.routes.services import ViewsApi
 from views.watching import Outcome
 
 _ANSWERS = {
-    Outcome.COUNTED: {**CORS, "X-Views": "counted"},
-    Outcome.WATCH_TIME: {**CORS, "X-Views": "ignored: watch_time"},
-    Outcome.ALREADY_COUNTED: {**CORS, "X-Views": "ignored: already_counted"},
+    outcome: CIMultiDict({"Access-Control-Allow-Origin": "*", "X-Views": said})
+    for outcome, said in (
+        (Outcome.COUNTED, "counted"),
+        (Outcome.WATCH_TIME, "ignored: watch_time"),
+        (Outcome.ALREADY_COUNTED, "ignored: already_counted"),
+    )
 }
+"""Headers of the answers; each answer takes a copy, because aiohttp writes into what it is given."""
 
 
 class PlayerRoutes:
@@ -59,7 +64,9 @@ class PlayerRoutes:
             return self._refuse(_bad_request(request, said))
         token = access.viewer_token(request, said.viewer_token)
         try:
-            video = await access.visible(request, principal, token)
+            video: Video | Refused | None = None if token else access.peek(request.match_info["id"])
+            if video is None:
+                video = await access.visible(request, principal, token)
             if isinstance(video, Refused):
                 return self._refuse(_bad_id() if video is BAD_ID else refusal(video))
             if said.position_s > video.duration_s and not video.is_live:
@@ -69,7 +76,7 @@ class PlayerRoutes:
             outcome = await self._watched(video, viewer, alternate, said.position_s, seek=said.seek, leave=said.leave)
         except StorageUnavailable:
             return self._refuse(unavailable())
-        return web.Response(status=204, headers=_ANSWERS[outcome])
+        return web.Response(status=204, headers=_ANSWERS[outcome].copy())
 
     def _refuse(self, response: web.Response) -> web.Response:
         count = self._refused.get(response.status)

@@ -72,6 +72,8 @@ def parse_report(raw: bytes) -> Report | BadBody:
         return BadBody({"currentTime": "The body is not a JSON object"})
     position_s = _position(body.current_time)
     event = body.view_event
+    if position_s is not None and event is None and _is_plain(body):
+        return Report(position_s, False, False, body.session_id)
     bad: dict[str, str] = {}
     if position_s is None:
         bad["currentTime"] = "Should be an integer of seconds, 0 or more"
@@ -99,6 +101,18 @@ def parse_report(raw: bytes) -> Report | BadBody:
         body.operating_system,
         device,
         body.viewer_token,
+    )
+
+
+def _is_plain(body: _Body) -> bool:
+    """What nearly every report of a player before 7.2 looks like: nothing but a position and a session."""
+    session_id = body.session_id
+    return (
+        body.client is None
+        and body.operating_system is None
+        and body.device is None
+        and body.viewer_token is None
+        and (session_id is None or (type(session_id) is str and is_session_id(session_id)))
     )
 
 
