@@ -18,7 +18,7 @@ from outbox.deliverer import Deliverer
 from outbox.log import ActivityLog, Kind
 from outbox.probe import SoftwareProbe
 from outbox.routing import RouteBook
-from views.listing import VideoFilter, VideoPage
+from views.listing import VideoFilter, VideoPage, page_of
 from views.model import Video
 
 _logger = logging.getLogger(__name__)
@@ -113,6 +113,10 @@ class OutboxEvents:
         for host in self._book.follower_hosts():
             self._ask_software(host)
 
+    async def purge(self, created_before_ms: int) -> int:
+        """Drop activities that everybody has, and those from before an instant; how many. To be called hourly or so."""
+        return await self._log.purge(created_before_ms)
+
     def _add(self, host: str, errand: _Errand) -> None:
         self._errands.pop(host, None)
         if len(self._errands) < MAX_ERRANDS:
@@ -142,10 +146,12 @@ class OutboxEvents:
             await self._database.write(lambda tx: self._log.forget(tx, host))
 
     async def _welcome(self, host: str) -> None:
-        page = await self._catalog.list_videos(0, self._max_announced, "-publishedAt", VideoFilter(local=True))
-        videos: Sequence[Video] = () if isinstance(page, Refused) else page.videos
-
         async def work(tx: Transaction) -> None:
+            # Listed in the transaction that begins the follow: no video is published between the two.
+            page = await page_of(
+                tx, 0, self._max_announced, "-publishedAt", VideoFilter(local=True), include_private=False
+            )
+            videos: Sequence[Video] = () if isinstance(page, Refused) else page.videos
             await self._log.start_following(tx, host)
             for video in reversed(videos):
                 announce = activity_of(Kind.ANNOUNCE, video.url, announce_of(self._identity, video), audience=host)

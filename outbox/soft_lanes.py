@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import takewhile
 from typing import Protocol
 
 from federation.vocabulary import PUBLIC
@@ -135,10 +134,9 @@ class TotalsLane:
 
     async def serve(self, route: Route) -> Served:
         """Deliver what is due, at most `PER_ROUND` totals."""
-        numbers = await self._read(self._board.due(route.cadence, route.host)[:PER_ROUND])
-        # Reading may have made some of them newer still; what nobody read stays for the next round.
-        due = list(takewhile(lambda one: one.video in numbers, self._board.due(route.cadence, route.host)))
-        outgoing = [self._outgoing(route, one, *numbers[one.video]) for one in due]
+        due = self._board.due(route.cadence, route.host)[:PER_ROUND]
+        numbers = await self._read(due)
+        outgoing = [self._outgoing(route, one, *numbers[one.video]) for one in due if one.video in numbers]
         for parcel in self._courier.pack(route, outgoing):
             outcome = await self._courier.deliver(route, parcel)
             if not outcome.delivered:
@@ -152,7 +150,10 @@ class TotalsLane:
         return Served(more=self._board.is_due(route.cadence, route.host), sent=len(outgoing))
 
     async def _read(self, due: Sequence[Due]) -> dict[int, tuple[Video, Shown]]:
-        """The totals as they stand now, told to the board too. Videos that are gone or private leave it."""
+        """The totals as they stand now. Videos that are gone or private leave the board.
+
+        The board does not hear them from here: changes come to it once per pulse, however often totals are sent.
+        """
         videos: list[Video] = []
         for one in due:
             video = await self._video_of(one.video)
@@ -161,8 +162,6 @@ class TotalsLane:
             else:
                 videos.append(video)
         numbers = await self._numbers(videos) if videos else ()
-        for video, number in zip(videos, numbers, strict=True):
-            self._board.observe(video.number, number.viewers, self._clock.monotonic_ms())
         return {video.number: (video, number) for video, number in zip(videos, numbers, strict=True)}
 
     def _outgoing(self, route: Route, due: Due, video: Video, number: Shown) -> Outgoing[Due]:

@@ -224,4 +224,4 @@ class Door:
     async def housekeeping(self) -> None:
         """To be called every few minutes: drop what everybody has, ask followers for their software where due."""
         self.events.ask_followers()
-        await self.log.purge(self._clock.now_ms() - self._give_up_ms)
+        await self.events.purge(self._clock.now_ms() - self._give_up_ms)

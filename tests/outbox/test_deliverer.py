@@ -456,3 +456,29 @@ async def test_a_blocked_peer_hears_nothing_more(house: House, make_peer: MakePe
     house.show(video, 3)
     await house.settle()
     assert peer.got == []
+
+
+async def test_numbers_that_never_stand_still_are_told_once_per_pulse(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=FEDIVIEWS)
+    await house.befriend(peer)
+    videos = [await house.video(n) for n in range(3)]
+    await peer.heard(lambda: len(peer.of_type("Announce")) == 3)
+    number = 0
+
+    def busy(request: web.Request, body: bytes) -> web.Response:
+        nonlocal number
+        number += 1
+        for video in videos:
+            house.show(video, number)
+        peer.got.append((request.path, msgspec.json.decode(body)))
+        return web.Response(status=204)
+
+    peer.answer, before = busy, len(peer.got)
+    for video in videos:
+        house.show(video, 1)
+    await house.until(lambda: len(peer.got) > before)
+    await house.settle()
+    assert len(peer.got) == before + 1
+    # A third of announce_within is the pulse.
+    await house.until(lambda: len(peer.got) == before + 4, step_ms=1_000)
+    assert totals(peer, videos[0])[-1] >= 3

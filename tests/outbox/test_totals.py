@@ -192,7 +192,6 @@ def test_every_peer_ends_up_with_the_newest_numbers(steps: list[tuple[str, objec
     def serve(name: str, arrives: bool) -> None:
         for one in on.due(cadence, name):
             number = actual[one.video]
-            on.observe(one.video, number, now_ms)
             on.sent(cadence, one.video, number)
             if arrives:
                 peers[name].believed[one.video] = (number, now_ms + 2 * LIFE)
