@@ -100,7 +100,8 @@ class Service:
         self.clients = ClientAuthenticator(
             tokens=self.tokens, profile=federation.profile, clock=ground.clock, clients=_signed_clients(config.tokens)
         )
-        self.housekeeping = Housekeeping(ground, federation, views, door_out, self.entrance)
+        self.housekeeping = Housekeeping(ground, federation, views, door_out, self.entrance, events)
+        views.catalog.gone = self.housekeeping.forget_video
         self._tasks = TaskRunner(self.housekeeping.tasks(), ground.clock, ground.metrics)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
         self.app = self._application()
@@ -180,6 +181,7 @@ class Service:
         await self._put_videos(config)
         await self.views.viewers.start()
         await self.outlet.deliverer.start()
+        await self._say_numbers()
         await self.outlet.probe.start()
         await self.outbox.events.start()
         await self.outbox.following.start()
@@ -200,6 +202,13 @@ class Service:
             raise ConfigError("listen", f"cannot listen on {listen.host}:{listen.port}: {problem.strerror}") from None
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    async def _say_numbers(self) -> None:
+        """What is watched is due again: its total would expire elsewhere while no viewer comes or goes here."""
+        for number in await self.ground.live.counters.watched(self.ground.clock.now_ms()):
+            video = await self.views.catalog.by_number(number)
+            if video is not None:
+                self.outlet.announcer.number_moved(video)
 
     async def stop(self) -> None:
         """Stop listening, finish what was promised, write down what lives; bounded by ``shutdown_grace``."""

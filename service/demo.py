@@ -201,9 +201,7 @@ async def demo(*, viewers: int, seconds: int, plain: bool) -> int:
             return 0 if equal else 1
 
 
-async def _watch(
-    services: Sequence[Service], crowd: Crowd, names: dict[str, str], seconds: int, *, live: bool
-) -> bool:
+async def _watch(services: Sequence[Service], crowd: Crowd, names: dict[str, str], seconds: int, *, live: bool) -> bool:
     began = time.monotonic()
     equal = False
     while (elapsed := time.monotonic() - began) < seconds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from service.doors import Entrance, Outbox
+from service.late import LateEvents
 from service.parts import FederationTower, Ground, ViewsTower
 from service.tasks import Task
 from views.model import Video
@@ -19,13 +20,20 @@ class Housekeeping:
     """Every method is safe to call at any time, also twice at once."""
 
     def __init__(
-        self, ground: Ground, federation: FederationTower, views: ViewsTower, door_out: Outbox, door_in: Entrance
+        self,
+        ground: Ground,
+        federation: FederationTower,
+        views: ViewsTower,
+        door_out: Outbox,
+        door_in: Entrance,
+        events: LateEvents,
     ) -> None:
         self._ground = ground
         self._federation = federation
         self._views = views
         self._out = door_out
         self._in = door_in
+        self._events = events
 
     def tasks(self) -> list[Task]:
         config = self._ground.config
@@ -33,7 +41,7 @@ class Housekeeping:
         flush_ms = max(100, min(MINUTE_MS, federation.announce_views_within_ms // 2))
         refresh_ms = max(1_000, min(HOUR_MS, federation.video_refresh_ms // 4))
         return [
-            Task("sweep viewers", self._views.viewers.sweep, views.sweep_interval_ms),
+            Task("sweep viewers", self.sweep, views.sweep_interval_ms),
             Task("sweep progress", self._sweep_progress, MINUTE_MS),
             Task("announce view counts", self._announce_views, flush_ms),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
@@ -51,6 +59,17 @@ class Housekeeping:
             "process-remove-old-stats": self.purge,
         }
 
+    async def sweep(self) -> None:
+        """Viewers whose time is over, or whose instance was blocked, leave."""
+        while self._events.blocked:
+            await self._views.viewers.forget_peer(self._events.blocked.pop())
+        await self._views.viewers.sweep()
+
+    async def forget_video(self, video: Video) -> None:
+        """It is gone, or private from now on: nobody watches it, as far as others know."""
+        await self._views.viewers.forget_video(video.number)
+        self._views.watching.forget_video(video.number)
+
     async def purge(self) -> None:
         """Forget what is older than the configuration wants it kept."""
         now_ms = self._ground.clock.now_ms()
@@ -60,7 +79,7 @@ class Housekeeping:
         await self._federation.peers.purge_remembered(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
         age = config.views.max_age
-        await self._out.log.purge(now_ms - config.federation.retry_for_ms)
+        await self._out.events.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
 
     async def _sweep_progress(self) -> None:

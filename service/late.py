@@ -27,10 +27,14 @@ class Late(Generic[T]):
 
 
 class LateEvents:
-    """Passes ``PeerEvents`` on to the door out, which is built after the registry that tells them."""
+    """Passes ``PeerEvents`` on to the door out, which is built after the registry that tells them.
+
+    ``blocked`` collects hosts whose viewers are to be forgotten at the next sweep.
+    """
 
     def __init__(self) -> None:
         self.to: Late[PeerEvents] = Late()
+        self.blocked: set[str] = set()
 
     def peer_spoke(self, host: str) -> None:
         self.to.value.peer_spoke(host)
@@ -45,4 +49,5 @@ class LateEvents:
         self.to.value.following_accepted(host)
 
     def peer_blocked(self, host: str) -> None:
+        self.blocked.add(host)
         self.to.value.peer_blocked(host)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,6 +56,8 @@ class Catalog:
         self._local_url = local_url
         self._local_origin = local_origin
         self._bounds = bounds or CatalogBounds()
+        self.gone: Callable[[Video], Awaitable[None]] = _nobody_asks
+        """Called after a video was deleted, or became private: whoever keeps something of it forgets it then."""
         self._cache = VideoCache(self._bounds.cached, missing_size=self._bounds.missing, missing_for_ms=MISSING_FOR_MS)
 
     # Finding
@@ -132,6 +134,8 @@ class Catalog:
         self._cache.put(video)
         if video != before:
             self._announcer.committed()
+        if before is not None and before.federated and not video.federated:
+            await self.gone(video)
         return video, before is None
 
     async def _put_local(self, tx: Transaction, draft: VideoDraft) -> tuple[Video, Video | None] | Refused:
@@ -274,6 +278,8 @@ class Catalog:
         self._cache.drop(video, self._clock.now_ms())
         if deleted and video.local:
             self._announcer.committed()
+        if deleted:
+            await self.gone(video)
         return deleted
 
     async def list_videos(
@@ -288,6 +294,10 @@ class Catalog:
         """One page, see ``listing.page_of``."""
         async with self._db.read() as tx:
             return await page_of(tx, start, count, sort, filters or VideoFilter(), include_private=include_private)
+
+
+async def _nobody_asks(_: Video) -> None:
+    return None
 
 
 def _plain(video: Video, column: str) -> object:

@@ -94,17 +94,24 @@ class Viewers:
     # What is heard
 
     async def watching(
-        self, video: Video, viewer: bytes, alternate: bytes | None = None, now_ms: int | None = None
+        self,
+        video: Video,
+        viewer: bytes,
+        alternate: bytes | None = None,
+        now_ms: int | None = None,
+        expires_ms: int | None = None,
     ) -> Seen:
         """A viewer of ours gives a sign of life (cases A and B).
 
         ``alternate`` is the key it may have come under before midnight: when that one is here, it is extended instead.
+        ``expires_ms`` is for who says how long the viewer lives; else it is ``lifetimes.viewer_ms`` from now.
         """
         now_ms = self._clock.now_ms() if now_ms is None else now_ms
         store, number = self._store, video.number
         if alternate is not None and await store.has(number, LOCAL, alternate, now_ms):
             viewer = alternate
-        expires_ms = now_ms + self._lifetimes.viewer_ms
+        if expires_ms is None:
+            expires_ms = now_ms + self._lifetimes.viewer_ms
         is_new = await store.touch(number, LOCAL, viewer, expires_ms, now_ms)
         if not video.local and video.federated:
             tell = self._telling.alive(video, viewer, expires_ms, now_ms, self._announcer.origin_traits(video.origin))
