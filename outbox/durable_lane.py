@@ -10,7 +10,7 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from outbox.bodies import Outgoing, Parcel
 from outbox.inboxes import InboxDirectory
-from outbox.lanes import Courier, Served
+from outbox.lanes import Courier, Served, without_inbox
 from outbox.log import ActivityLog, Kind, Logged
 from outbox.posting import Outcome
 from outbox.retry import Meaning, RetryPolicy, may_be_poison
@@ -93,8 +93,7 @@ class DurableLane:
         if item.recipient:
             inbox = await self._directory.shared_inbox(item.recipient)
             if isinstance(inbox, Refused):
-                gone = inbox.reason == "actor_gone"
-                return _Stuck(item, Outcome(Meaning.GONE if gone else Meaning.LATER, inbox.reason))
+                return _Stuck(item, without_inbox(inbox))
             return Outgoing(item.actor, inbox, item.body, item)
         if route.inbox is None:
             return _Skip(item)

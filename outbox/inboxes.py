@@ -18,6 +18,10 @@ REFUSAL_LIFE_MS = 60_000
 """How long an actor that could not be read is not asked for again."""
 
 
+BROKEN_OFF = "broken_off"
+"""Reason for whoever waited for a question that another asked and gave up."""
+
+
 class ActorSource(Protocol):
     """As of `federation.actors.ActorClient`."""
 
@@ -58,7 +62,7 @@ class InboxDirectory:
         finally:
             del self._asking[actor]
             if not answer.done():
-                answer.set_result(Refused("key_unavailable", "the question was broken off", 503))
+                answer.set_result(Refused(BROKEN_OFF, "the question was broken off", 503))
 
     def forget(self, actor: str) -> None:
         """The inbox turned out to be gone: ask anew."""

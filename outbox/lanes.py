@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from federation.signatures.reasons import SignatureReason
 from foundation.clock import Clock
+from foundation.errors import Refused
 from foundation.metrics import Metrics
 from outbox.bodies import Item, Outgoing, Parcel, bodies
+from outbox.inboxes import BROKEN_OFF
 from outbox.posting import Outcome, Poster
 from outbox.retry import Meaning
 from outbox.routing import Route
@@ -27,6 +30,13 @@ class Served:
     failure: Outcome | None = None
     more: bool = False
     sent: int = 0
+
+
+def without_inbox(refusal: Refused) -> Outcome:
+    """What it means that an actor's document cannot be had or believed: a host that does not answer is in trouble, an
+    actor that is gone or nonsense is the trouble of what is for it alone."""
+    passing = refusal.reason in (SignatureReason.KEY_UNAVAILABLE, BROKEN_OFF)
+    return Outcome(Meaning.LATER if passing else Meaning.GONE, refusal.reason)
 
 
 class Courier:

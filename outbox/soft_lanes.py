@@ -11,7 +11,7 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from outbox.bodies import Outgoing
 from outbox.inboxes import InboxDirectory
-from outbox.lanes import Courier, Served
+from outbox.lanes import Courier, Served, without_inbox
 from outbox.posting import Outcome
 from outbox.retry import Meaning
 from outbox.routing import Route
@@ -78,7 +78,7 @@ class TellLane:
     async def _outgoing(self, tell: Tell, now_ms: int) -> Outgoing[Tell] | Outcome:
         inbox = await self._directory.shared_inbox(tell.video.owner)
         if isinstance(inbox, Refused):
-            return Outcome(Meaning.GONE if inbox.reason == "actor_gone" else Meaning.LATER, inbox.reason)
+            return without_inbox(inbox)
         view = view_viewer(
             actor=self._actor,
             number=tell.video.number,

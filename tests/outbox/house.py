@@ -56,6 +56,7 @@ class FakePeer:
     verdicts: list[Any] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
     asked: int = 0
+    broken: dict[str, tuple[int, bytes]] = field(default_factory=dict)
     base: str = ""
     host: str = ""
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -105,6 +106,9 @@ class FakePeer:
         return web.json_response(self.software)
 
     async def _actor(self, request: web.Request) -> web.Response:
+        if request.match_info["name"] in self.broken:
+            status, body = self.broken[request.match_info["name"]]
+            return web.Response(status=status, body=body, content_type="application/activity+json")
         url = self.base + request.path
         document = {
             "id": url,
@@ -229,11 +233,23 @@ class House:
         assert not isinstance(put, Refused)
         return put[0]
 
-    async def remote_video(self, peer: FakePeer, n: int = 40) -> Video:
+    async def remote_video(self, peer: FakePeer, n: int = 40, *, owner: str = "root") -> Video:
         url = f"{peer.base}/videos/watch/{UUIDS[n]}"
-        owner = f"{peer.base}/accounts/root"
         kept = await self.catalog.put_remote(
-            RemoteVideo(UUIDS[n], url, peer.host, "Theirs", 60, False, "c", owner, Privacy.PUBLIC, 0, 0, 0)
+            RemoteVideo(
+                UUIDS[n],
+                url,
+                peer.host,
+                "Theirs",
+                60,
+                False,
+                "c",
+                f"{peer.base}/accounts/{owner}",
+                Privacy.PUBLIC,
+                0,
+                0,
+                0,
+            )
         )
         assert isinstance(kept, Video)
         return kept

@@ -482,3 +482,20 @@ async def test_numbers_that_never_stand_still_are_told_once_per_pulse(house: Hou
     # A third of announce_within is the pulse.
     await house.until(lambda: len(peer.got) == before + 4, step_ms=1_000)
     assert totals(peer, videos[0])[-1] >= 3
+
+
+@pytest.mark.parametrize(("status", "body"), [(404, b""), (410, b""), (200, b"<html>"), (200, b"{}")])
+async def test_an_origin_whose_account_is_gone_or_nonsense_blocks_nobody(
+    house: House, make_peer: MakePeer, status: int, body: bytes
+) -> None:
+    origin = await make_peer(software=PEERTUBE)
+    broken, fine = await house.remote_video(origin), await house.remote_video(origin, 41, owner="alice")
+    origin.broken["root"] = (status, body)
+    await count(house, broken, "3f0c9a10-0000-4000-8000-000000000003")
+    await count(house, fine, "3f0c9a10-0000-4000-8000-000000000004")
+    life_ms = house.clock.now_ms() + 60_000
+    for video in (broken, fine):
+        house.door.announcer.tell_origin(Tell(video, b"v" * 16, "0c9a1111-0000-4000-8000-000000000001", life_ms))
+    await origin.heard(lambda: len(origin.of_type("View")) == 2)
+    assert {view["object"] for view in origin.of_type("View")} == {fine.url}
+    assert [tell.video for tell, _ in house.told] == [fine]
