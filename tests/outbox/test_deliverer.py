@@ -498,4 +498,4 @@ async def test_an_origin_whose_account_is_gone_or_nonsense_blocks_nobody(
         house.door.announcer.tell_origin(Tell(video, b"v" * 16, "0c9a1111-0000-4000-8000-000000000001", life_ms))
     await origin.heard(lambda: len(origin.of_type("View")) == 2)
     assert {view["object"] for view in origin.of_type("View")} == {fine.url}
-    assert [tell.video for tell, _ in house.told] == [fine]
+    await house.until(lambda: [tell.video for tell, _ in house.told] == [fine])
