@@ -1,0 +1,68 @@
+"""The scene on which every bad input is tried."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile.peer import FakePeer
+from hostile.scene import BATCH, BODY_LIMIT, TOKEN, Build, Scene, free_port
+
+from federation.keys import load_or_create
+from foundation.clock import ManualClock
+from foundation.principal import Role
+from service.app import Service
+from service.config import Config, Federation, Instance, Listen, Rate, Secret, Storage, Token, Views
+from service.config.values import parse_origin
+from service.parts import KEY_NAME
+
+
+@pytest.fixture(scope="session")
+def key_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An instance's key, made once."""
+    directory = tmp_path_factory.mktemp("keys")
+    load_or_create(directory, KEY_NAME)
+    return directory
+
+
+@pytest.fixture
+async def build(tmp_path: Path, key_directory: Path, clock: ManualClock) -> AsyncIterator[Build]:
+    """``await build(**federation)``: a furnished scene; ``listen`` changes what the socket takes."""
+    async with AsyncExitStack() as stack:
+
+        async def make(*, listen: dict[str, Any] | None = None, **federation: Any) -> Scene:
+            port = free_port()
+            directory = tmp_path / f"service-{port}"
+            shutil.copytree(key_directory, directory)
+            settings: dict[str, Any] = {
+                "allow_http": True,
+                "allow_private_addresses": True,
+                "batch_max_items": BATCH,
+                "peer_requests": Rate(100_000, 10_000),
+                **federation,
+            }
+            config = Config(
+                instance=Instance(url=parse_origin(f"http://127.0.0.1:{port}")),
+                listen=Listen(
+                    port=port,
+                    **{"max_body_bytes": BODY_LIMIT, "body_timeout_ms": 300, "shutdown_grace_ms": 0, **(listen or {})},
+                ),
+                storage=Storage(directory=directory),
+                views=Views(rate_limit=None),
+                federation=Federation(**settings),
+                tokens=(Token(name="admin", role=Role.ADMIN, value=Secret(TOKEN)),),
+            )
+            peer = await stack.enter_async_context(FakePeer(clock))
+            bystander = await stack.enter_async_context(FakePeer(clock, number=1))
+            service = await Service.create(config, clock=clock)
+            stack.push_async_callback(service.stop)
+            await service.start()
+            scene = Scene(service, clock, peer, bystander)
+            await scene.furnish()
+            return scene
+
+        yield make
