@@ -194,8 +194,8 @@ async def test_keep_alive_and_the_last_zero(house: House, make_peer: MakePeer) -
     video = await house.video()
     house.show(video, 3)
     await peer.heard(lambda: totals(peer, video) == [3])
-    await house.until(lambda: len(totals(peer, video)) == 3, step_ms=5_000)
-    assert totals(peer, video) == [3, 3, 3]
+    await house.until(lambda: len(totals(peer, video)) >= 3, step_ms=5_000)
+    assert set(totals(peer, video)) == {3}
     house.show(video, 0)
     await house.until(lambda: totals(peer, video)[-1] == 0, step_ms=1_000)
     sent = len(totals(peer, video))
@@ -480,7 +480,7 @@ async def test_numbers_that_never_stand_still_are_told_once_per_pulse(house: Hou
     await house.settle()
     assert len(peer.got) == before + 1
     # A third of announce_within is the pulse.
-    await house.until(lambda: len(peer.got) == before + 4, step_ms=1_000)
+    await house.until(lambda: len(peer.got) >= before + 4, step_ms=1_000)
     assert totals(peer, videos[0])[-1] >= 3
 
 

@@ -99,8 +99,8 @@ async def test_follows_are_sent_again_from_time_to_time(make_house: MakeHouse, m
     house = await make_house(refollow_ms=3_600_000)
     await house.door.following.follow_host(peer.host)
     await peer.heard(lambda: len(peer.of_type("Follow")) == 1)
-    await house.until(lambda: len(peer.of_type("Follow")) == 2, step_ms=600_000)
-    first, second = peer.of_type("Follow")
+    await house.until(lambda: len(peer.of_type("Follow")) >= 2, step_ms=600_000)
+    first, second = peer.of_type("Follow")[:2]
     assert first["id"] == second["id"]
     await house.peers.rejected(peer.actor)
     assert await house.door.following.refollow() == 0
