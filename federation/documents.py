@@ -1,7 +1,8 @@
 """Who we are, in documents: the instance actor, its one owner, the channels, and collections. Pure.
 
 PeerTube wants a Group (channel) with a Person above every Video, and follows an Application. All three kinds publish
-the same key under key ids of their own; only the Application ever signs.
+the same key under key ids of their own; the Application signs all but Updates and Deletes of videos, which are the
+owner's.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import enum
 import logging
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Protocol
 
 from federation.documents import InstanceIdentity
 from foundation.clock import Clock
@@ -18,21 +17,13 @@ from outbox.deliverer import Deliverer
 from outbox.log import ActivityLog, Kind
 from outbox.probe import SoftwareProbe
 from outbox.routing import RouteBook
-from views.listing import VideoFilter, VideoPage, page_of
+from views.listing import VideoFilter, page_of
 from views.model import Video
 
 _logger = logging.getLogger(__name__)
 
 MAX_ERRANDS = 20_000
 RETRY_MS = 1_000
-
-
-class VideoPages(Protocol):
-    """The part of `views.catalog.Catalog` that is needed here."""
-
-    async def list_videos(
-        self, start: int = 0, count: int = 15, sort: str = "-publishedAt", filters: VideoFilter | None = None
-    ) -> VideoPage | Refused: ...
 
 
 class _Errand(enum.Enum):
@@ -55,7 +46,6 @@ class OutboxEvents:
         deliverer: Deliverer,
         book: RouteBook,
         probe: SoftwareProbe,
-        catalog: VideoPages,
         database: Database,
         clock: Clock,
         max_announced: int = 100,
@@ -65,7 +55,6 @@ class OutboxEvents:
         self._deliverer = deliverer
         self._book = book
         self._probe = probe
-        self._catalog = catalog
         self._database = database
         self._clock = clock
         self._max_announced = min(max_announced, 100)

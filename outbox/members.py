@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from federation.documents import InstanceIdentity
 from federation.peers import FollowState, Peers
@@ -11,16 +12,23 @@ from federation.vocabulary.build import Document, view_total
 from foundation.clock import Clock
 from foundation.errors import Refused
 from outbox.announcer import announce_of
-from outbox.events import VideoPages
 from outbox.names import audience
 from outbox.soft_lanes import Numbers, VideoOf
 from outbox.totals import TotalsBoard
-from views.listing import VideoFilter
+from views.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video
 
 PER_PAGE = 20
 MAX_TOTALS = 50
 """Totals shown, on the outbox's first page."""
+
+
+class VideoPages(Protocol):
+    """The part of `views.catalog.Catalog` that is needed here."""
+
+    async def list_videos(
+        self, start: int = 0, count: int = 15, sort: str = "-publishedAt", filters: VideoFilter | None = None
+    ) -> VideoPage | Refused: ...
 
 
 @dataclass(frozen=True, slots=True)

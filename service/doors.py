@@ -133,7 +133,6 @@ def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outle
         deliverer=out.deliverer,
         book=out.routes,
         probe=out.probe,
-        catalog=views.catalog,
         database=ground.database,
         clock=clock,
     )

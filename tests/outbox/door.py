@@ -20,12 +20,12 @@ from outbox.announcer import OutboxAnnouncer
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
-from outbox.events import OutboxEvents, VideoPages
+from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier
 from outbox.log import ActivityLog
-from outbox.members import Collections
+from outbox.members import Collections, VideoPages
 from outbox.posting import Poster
 from outbox.probe import SoftwareProbe
 from outbox.routing import PeerRoutes
@@ -155,7 +155,6 @@ class Door:
             deliverer=self.deliverer,
             book=self.routes,
             probe=self.probe,
-            catalog=inside.pages,
             database=database,
             clock=clock,
         )
