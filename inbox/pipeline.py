@@ -117,7 +117,7 @@ class Pipeline:
             return body
         proof = await self._prove(request, body)
         if isinstance(proof, Refused):
-            return self._judge_farewell(proof, body)
+            return proof
         activity = parse_activity(body, max_items=self._limits.max_items, max_count=self._limits.max_count)
         if isinstance(activity, Refused):
             self._quarantine.add(activity, host=proof.host, verified=True)
@@ -138,8 +138,9 @@ class Pipeline:
             return refusal
         verdict = await self._keys.verify(inspected)
         if isinstance(verdict, Refused):
-            self._quarantine.add(verdict, host=claimed)
-            return verdict
+            refusal = self._judge_farewell(verdict, body)
+            self._quarantine.add(refusal, host=claimed)
+            return refusal
         host = authority(verdict.actor) or claimed
         refusal = self._quotas.host(host) or self._peers.may_speak(host)
         if refusal is not None:

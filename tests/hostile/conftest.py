@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -12,32 +13,36 @@ import pytest
 from hostile.peer import FakePeer
 from hostile.scene import BATCH, BODY_LIMIT, TOKEN, Build, Scene, free_port
 
-from federation.keys import load_or_create
 from foundation.clock import ManualClock
 from foundation.principal import Role
 from service.app import Service
 from service.config import Config, Federation, Instance, Listen, Rate, Secret, Storage, Token, Views
 from service.config.values import parse_origin
-from service.parts import KEY_NAME
 
 
 @pytest.fixture(scope="session")
-def key_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An instance's key, made once."""
-    directory = tmp_path_factory.mktemp("keys")
-    load_or_create(directory, KEY_NAME)
+def furnished_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an instance's first start leaves behind (its key, its empty tables), made once and copied."""
+    directory = tmp_path_factory.mktemp("instance")
+
+    async def first_start() -> None:
+        service = await Service.create(Config(listen=Listen(port=0), storage=Storage(directory=directory)))
+        await service.start()
+        await service.stop()
+
+    asyncio.run(first_start())
     return directory
 
 
 @pytest.fixture
-async def build(tmp_path: Path, key_directory: Path, clock: ManualClock) -> AsyncIterator[Build]:
+async def build(tmp_path: Path, furnished_directory: Path, clock: ManualClock) -> AsyncIterator[Build]:
     """``await build(**federation)``: a furnished scene; ``listen`` changes what the socket takes."""
     async with AsyncExitStack() as stack:
 
         async def make(*, listen: dict[str, Any] | None = None, **federation: Any) -> Scene:
             port = free_port()
             directory = tmp_path / f"service-{port}"
-            shutil.copytree(key_directory, directory)
+            shutil.copytree(furnished_directory, directory)
             settings: dict[str, Any] = {
                 "allow_http": True,
                 "allow_private_addresses": True,

@@ -213,7 +213,7 @@ class FakePeer:
             }
         return {name: value for name, value in (activity | changes).items() if value is not None}
 
-    def collection(self, items: Sequence[object], **changes: Any) -> dict[str, Any]:
+    def collection(self, items: Sequence[object], /, **changes: Any) -> dict[str, Any]:
         return {
             "type": "Collection",
             "id": f"{self.actor}/collections/1",
