@@ -109,11 +109,15 @@ class KeyCache:
 
     async def verify(self, inspected: Inspected) -> Verdict:
         """The verdict on a request by the key from here; a wrong signature has the key looked up once more."""
+        known = self._keys.get(without_fragment(inspected.key_id))
         key = await self.get(inspected.key_id)
         if isinstance(key, Refused):
             return key
         verdict = check(inspected, key)
         if isinstance(verdict, Verified) or verdict.reason != SignatureReason.WRONG_SIGNATURE:
+            return verdict
+        if known is None or known.key is not key:
+            # It was fetched for this very request: it cannot have been rotated since.
             return verdict
         newer = await self.refetch(inspected.key_id)
         if isinstance(newer, Refused) or newer.public_key == key.public_key:
