@@ -84,6 +84,7 @@ class Deliverer:
         self._peers: dict[str, Standing] = {}
         self._moved: dict[int, Video] = {}
         self._due: set[str] = set()
+        self._unwelcomed: set[str] = set()
         self._followers: Sequence[str] = ()
         self._scanned = -1
         self._rescan = True
@@ -143,6 +144,16 @@ class Deliverer:
         self._board.forget_peer(host)
         self._rescan = True
         self._wake.set()
+
+    def hold_totals(self, host: str) -> None:
+        """No totals for a new follower until it is ``welcomed``: it would drop those of videos not announced to it."""
+        self._unwelcomed.add(host)
+
+    def welcomed(self, host: str) -> None:
+        """What a new follower has to know is in the log: totals may come behind it."""
+        self._unwelcomed.discard(host)
+        self._look = True
+        self.wake(host)
 
     def troubled(self) -> dict[str, str]:
         """Hosts whose last delivery failed, and why."""
@@ -243,7 +254,10 @@ class Deliverer:
             return
         self._rescan, self._scanned, self._followers = False, version, followers
         self._due.clear()
+        self._unwelcomed.intersection_update(followers)
         for host in followers:
+            if host in self._unwelcomed:
+                continue
             route = self._book.route(host)
             if route.totals and not route.blocked and self._board.is_due(route.cadence, host):
                 self._due.add(host)
@@ -282,6 +296,8 @@ class Deliverer:
         """Everything for one host, lane by lane, until nothing is left or one fails."""
         while True:
             route = self._book.route(host)
+            # Whoever is welcomed in the middle of a round hears the announcements in the next one, and totals then.
+            welcome = host not in self._unwelcomed
             peer.durable, durable = False, peer.durable
             if route.blocked:
                 self._due.discard(host)
@@ -290,8 +306,9 @@ class Deliverer:
             served = [await self._lanes.durable.serve(route)] if durable else []
             if not _failed(served) and self._slots.has(host):
                 served.append(await self._lanes.tells.serve(route))
-            if not _failed(served) and host in self._due:
-                served.append(await self._totals(route))
+            if not _failed(served) and welcome and host in self._due:
+                # Read anew: its software may have become known while the first lanes were busy.
+                served.append(await self._totals(self._book.route(host)))
             if durable:
                 peer.durable = peer.durable or served[0].more or served[0].failure is not None
                 next_try_ms = await self._log.next_try_ms(host)

@@ -110,6 +110,8 @@ class OutboxEvents:
         self._errands.pop(host, None)
         if len(self._errands) < MAX_ERRANDS:
             self._errands[host] = errand
+            if errand is _Errand.WELCOME:
+                self._deliverer.hold_totals(host)
         self._wake.set()
 
     async def _run(self) -> None:
@@ -148,8 +150,7 @@ class OutboxEvents:
 
         await self._database.write(work)
         self._ask_software(host)
-        self._deliverer.committed()
-        self._deliverer.wake(host)
+        self._deliverer.welcomed(host)
 
     def _ask_software(self, host: str) -> None:
         inbox = self._book.route(host).inbox
