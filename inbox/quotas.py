@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from foundation.addresses import network_key
 from foundation.clock import Clock
 from foundation.errors import Refused
@@ -10,6 +12,8 @@ from inbox.reasons import InboxReason
 
 MAX_KEYS = 50_000
 """Addresses or hosts remembered at once; the longest unheard is forgotten first."""
+
+_network_key = lru_cache(maxsize=8_192)(network_key)  # the same peers all day, from the same addresses
 
 
 class Quotas:
@@ -24,7 +28,7 @@ class Quotas:
 
     def address(self, address: str) -> Refused | None:
         """Of IPv6 the /64 is charged: one customer has at least that much."""
-        return None if self._by_address is None else _charge(self._by_address, network_key(address))
+        return None if self._by_address is None else _charge(self._by_address, _network_key(address))
 
     def host(self, host: str) -> Refused | None:
         return _charge(self._by_host, host)
