@@ -183,7 +183,7 @@ class Gate:
     def __init__(self, house: House) -> None:
         self._fetch = house.web.fetch_document
         self.open = asyncio.Event()
-        house.web.fetch_document = self  # type: ignore[method-assign,assignment]
+        house.web.fetch_document = self  # type: ignore[method-assign]
 
     async def __call__(self, url: str) -> Any:
         await self.open.wait()

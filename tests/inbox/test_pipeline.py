@@ -307,7 +307,7 @@ async def test_when_the_store_is_gone_the_sender_is_to_try_again(
     async def broken(*_: object) -> bool:
         raise StorageUnavailable("the disk is full")
 
-    house.counter.count_remote = broken  # type: ignore[method-assign]
+    house.counter.count_remote = broken  # type: ignore[method-assign,assignment]
     answer = await say(house, exchange)
     assert (answer.status, answer.reason) == (503, "storage_unavailable")
     assert answer.headers["retry-after"] == str(RETRY_AFTER_STORAGE_S)
