@@ -23,6 +23,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
 from types import TracebackType
 from urllib.parse import urljoin
 
@@ -34,7 +35,7 @@ from yarl import URL
 from foundation.clock import Clock
 from foundation.dialing import GuardedResolver, NotPublicError, SystemResolver, guarded_socket, is_dialable
 from foundation.errors import FetchFailed, Refused
-from foundation.http_response import HttpResponse, read_document, read_some
+from foundation.http_response import HttpResponse, Write, pass_on_document, read_document, read_some
 from foundation.metrics import Metrics
 from foundation.urls import WebUrl, parse_url
 
@@ -42,6 +43,8 @@ __all__ = ["REASONS", "HttpClient", "HttpResponse", "Sign"]
 
 #: (method, URL as sent, body) -> the headers that sign it; called anew for every hop.
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
+
+_Read = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 
 REASONS = (
     "bad_url",
@@ -121,7 +124,16 @@ class HttpClient:
         ``max_bytes`` overrides ``max_document_bytes``. Raises `FetchFailed`.
         """
         limit = self._max_bytes if max_bytes is None else max_bytes
-        return await self._bounded("GET", self._get(url, {**(headers or {}), "Accept": accept}, sign, limit))
+        read = partial(read_document, limit=limit)
+        return await self._bounded("GET", self._get(url, {**(headers or {}), "Accept": accept}, sign, read))
+
+    async def download(self, url: str, write: Write, *, accept: str, max_bytes: int) -> HttpResponse:
+        """Like ``get``, but the document goes to ``write`` as it comes, and the answer's ``body`` is empty.
+
+        Nothing is written of an answer with an error status. What was written before a `FetchFailed` is worthless.
+        """
+        read = partial(pass_on_document, limit=max_bytes, write=write)
+        return await self._bounded("GET", self._get(url, {"Accept": accept}, None, read))
 
     async def post(
         self, url: str, body: bytes, *, headers: Mapping[str, str], sign: Sign | None = None
@@ -168,10 +180,10 @@ class HttpClient:
             if count is not None:
                 count.inc()
 
-    async def _get(self, url: str, headers: Mapping[str, str], sign: Sign | None, limit: int) -> HttpResponse:
+    async def _get(self, url: str, headers: Mapping[str, str], sign: Sign | None, read: _Read) -> HttpResponse:
         target = self._checked(url)
         for _ in range(self._max_redirects + 1):
-            answer = await self._exchange("GET", target, b"", headers, sign, limit)
+            answer = await self._exchange("GET", target, b"", headers, sign, read)
             if isinstance(answer, HttpResponse):
                 return answer
             following = self._checked(answer)
@@ -183,7 +195,7 @@ class HttpClient:
         raise FetchFailed("too_many_redirects", f"more than {self._max_redirects}")
 
     async def _post(self, url: str, body: bytes, headers: Mapping[str, str], sign: Sign | None) -> HttpResponse:
-        answer = await self._exchange("POST", self._checked(url), body, headers, sign, 0)
+        answer = await self._exchange("POST", self._checked(url), body, headers, sign, read_some)
         assert isinstance(answer, HttpResponse)
         return answer
 
@@ -205,7 +217,7 @@ class HttpClient:
         return target
 
     async def _exchange(
-        self, method: str, target: WebUrl, body: bytes, headers: Mapping[str, str], sign: Sign | None, limit: int
+        self, method: str, target: WebUrl, body: bytes, headers: Mapping[str, str], sign: Sign | None, read: _Read
     ) -> HttpResponse | str:
         """One request and its answer; the absolute target instead when the answer to a GET is a redirect."""
         sent: CIMultiDict[str] = CIMultiDict(headers)
@@ -223,20 +235,16 @@ class HttpClient:
             try:
                 if method == "GET" and answer.status in _REDIRECTS:
                     return _location(answer, target)
-                return await self._read(answer, target, limit if method == "GET" and answer.status < 400 else None)
+                return await self._read(answer, target, read if answer.status < 400 else read_some)
             finally:
                 # Nothing to do when all was read (the connection is back in the pool); else closed, not drained.
                 answer.close()
         except (aiohttp.ClientError, OSError) as error:
             raise _failure(error) from error
 
-    async def _read(self, answer: aiohttp.ClientResponse, target: WebUrl, limit: int | None) -> HttpResponse:
-        """The answer with its body: a whole document up to ``limit`` bytes, or (None) what comes of a small answer."""
+    async def _read(self, answer: aiohttp.ClientResponse, target: WebUrl, read: _Read) -> HttpResponse:
         received_ms = self._clock.now_ms()
-        if limit is None:
-            body = await read_some(answer)
-        else:
-            body = await read_document(answer, limit)
+        body = await read(answer)
         truncated = not answer.content.at_eof()
         return HttpResponse(answer.status, answer.headers, body, target.text, received_ms, truncated)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import aiohttp
@@ -13,6 +14,9 @@ from foundation.httpdate import http_date_ms, retry_after_s
 
 #: What is read of an answer that nobody needs as a document: to a POST, or with an error status.
 MAX_ANSWER_BYTES = 8_192
+
+#: Takes a piece of a document as it comes.
+Write = Callable[[bytes], Awaitable[None]]
 
 #: How long the rest of such an answer may take once its status is known.
 ANSWER_WAIT_MS = 1_000
@@ -55,16 +59,29 @@ class HttpResponse:
 
 async def read_document(answer: aiohttp.ClientResponse, limit: int) -> bytes:
     """All of the body, uncoded; FetchFailed ``too_large`` or ``protocol_error``."""
+    body = bytearray()
+
+    async def keep(piece: bytes) -> None:
+        body.extend(piece)
+
+    await pass_on_document(answer, limit, keep)
+    return bytes(body)
+
+
+async def pass_on_document(answer: aiohttp.ClientResponse, limit: int, write: Write) -> bytes:
+    """Hand all of the body to ``write``, never more than ``limit`` bytes; returns nothing of it. Fails as above."""
     if answer.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise FetchFailed("protocol_error", "a content coding that was not asked for", status=answer.status)
-    body = bytearray()
-    if (answer.content_length or 0) <= limit:
+    size = answer.content_length or 0
+    if size <= limit:
+        size = 0
         async for chunk in answer.content.iter_any():
-            body += chunk
-            if len(body) > limit:
+            size += len(chunk)
+            if size > limit:
                 break
+            await write(chunk)
         else:
-            return bytes(body)
+            return b""
     raise FetchFailed("too_large", f"more than {limit} bytes", status=answer.status)
 
 
