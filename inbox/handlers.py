@@ -125,7 +125,7 @@ class Handlers:
         follower = await self._follower(sender)
         if isinstance(follower, Refused):
             return follower
-        refusal = self._peers.may_follow(sender.host)
+        refusal = self._peers.may_follow(sender.host, sender.actor, follow.object)
 
         async def work(tx: Transaction) -> Callable[[], None] | None:
             apply = None

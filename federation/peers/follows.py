@@ -62,6 +62,9 @@ class Follows:
     def follower_count(self) -> int:
         return self._total_in
 
+    def is_follower(self, actor: str, object_: str) -> bool:
+        return (Direction.IN, actor, object_) in self._records
+
     def following_state(self, host: str) -> FollowState | None:
         """How it stands with our follow of a host; the best one where we follow several of its actors."""
         return self._hosts_out.get(host)

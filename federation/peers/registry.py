@@ -88,10 +88,10 @@ class Peers:
         """None, or ``blocked`` (403), ``not_listed`` (403), ``own_host`` (401). Two look-ups, no waiting."""
         return self._policies.may_speak(host)
 
-    def may_follow(self, host: str) -> Refused | None:
-        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached."""
+    def may_follow(self, host: str, actor: str, object_: str) -> Refused | None:
+        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached; who follows already may stay."""
         refusal = self._policies.may_speak(host)
-        if refusal is not None:
+        if refusal is not None or self._follows.is_follower(actor, object_):
             return refusal
         full = self._follows.follower_count() >= self._max_followers
         return _TOO_MANY if full or self._follows.followers_of(host) >= self._max_followers_per_host else None
