@@ -89,7 +89,7 @@ class Peers:
         return self._policies.may_speak(host)
 
     def may_follow(self, host: str, actor: str, object_: str) -> Refused | None:
-        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached; who follows already may stay."""
+        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached, for who does not follow yet."""
         refusal = self._policies.may_speak(host)
         if refusal is not None or self._follows.is_follower(actor, object_):
             return refusal
