@@ -76,6 +76,14 @@ def authority(url: str) -> str | None:
     return None if isinstance(netloc, Refused) else netloc.authority
 
 
+_remembered_authority = lru_cache(maxsize=2048)(authority)
+
+
+def authority_of_known(url: str) -> str | None:
+    """As `authority`, for URLs that come again and again (actors, keys, videos): the answer is remembered."""
+    return _remembered_authority(url) if len(url) <= MAX_URL_LENGTH else None
+
+
 def is_web_url(text: object) -> TypeGuard[str]:
     """Whether a value out of somebody's document is a string that `authority` accepts."""
     return isinstance(text, str) and authority(text) is not None
@@ -134,7 +142,7 @@ def _netloc(scheme: str, text: str) -> _Netloc | Refused:
     """The authority component, checked. Cached by itself: the paths of URLs differ, their hosts repeat."""
     if len(text) > 300:
         return Refused("bad_url", "the host is too long")
-    return _cached_netloc(scheme.lower(), text)
+    return _cached_netloc(scheme, text)
 
 
 @lru_cache(maxsize=4096)
@@ -153,7 +161,7 @@ def _cached_netloc(scheme: str, text: str) -> _Netloc | Refused:
         port_text = after if colon else None
     if isinstance(host, Refused):
         return host
-    default = DEFAULT_PORTS[scheme]
+    default = DEFAULT_PORTS[scheme.lower()]
     port = default
     if port_text is not None:
         if _PORT.fullmatch(port_text) is None or not 0 < int(port_text) < 65536:

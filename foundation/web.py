@@ -23,6 +23,9 @@ _MAX_FORWARDED_LENGTH = 1_024
 _MAX_HOPS = 16
 _MAX_ACCEPT_LENGTH = 1_024
 _MAX_TOKEN_LENGTH = 4_096
+_MAX_REMEMBERED = 8_192
+_MAX_REMEMBERED_CHARS = 100
+_NOTHING: list[str] = []
 
 _JSON_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
 _QUALITY = re.compile(r"0(?:\.\d{0,3})?|1(?:\.0{0,3})?", re.ASCII)
@@ -51,6 +54,31 @@ def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
     return hop.text
 
 
+class ClientAddresses:
+    """`client_address`, remembered: whoever reports every few seconds comes the same way each time.
+
+    A request with several X-Forwarded-For lines, or a long one, is worked out anew.
+    """
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        self._trusted = tuple(trusted)
+        self._known: dict[tuple[str | None, str], str] = {}
+
+    def __call__(self, request: web.BaseRequest) -> str:
+        forwarded = request.headers.getall("X-Forwarded-For", _NOTHING)
+        if len(forwarded) > 1:
+            return client_address(request, self._trusted)
+        key = (request.remote, forwarded[0] if forwarded else "")
+        address = self._known.get(key)
+        if address is None:
+            address = client_address(request, self._trusted)
+            if len(key[1]) <= _MAX_REMEMBERED_CHARS:
+                if len(self._known) >= _MAX_REMEMBERED:
+                    self._known.clear()
+                self._known[key] = address
+        return address
+
+
 async def read_body(request: web.BaseRequest, limit: int, *, deadline_ms: int = 10_000) -> bytes | Refused:
     """The body as it was sent, at most ``limit`` bytes, within ``deadline_ms`` from now.
 
@@ -58,16 +86,17 @@ async def read_body(request: web.BaseRequest, limit: int, *, deadline_ms: int = 
     length is announced, else as soon as it is exceeded), ``slow_body`` (408), ``body_incomplete`` (400).
     """
     headers = request.headers
-    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+    if "Content-Encoding" in headers and headers["Content-Encoding"].strip().lower() not in ("", "identity"):
         return Refused("content_encoding", "compressed bodies are not taken", 415)
-    announced = headers.get("Content-Length")
-    if announced is not None and (len(announced) > 15 or not announced.isdecimal() or int(announced) > limit):
-        return _too_large(limit)
     stream = request.content
     try:
         if stream.is_eof():
+            # All of it came with the headers, as small ones do.
             body = stream.read_nowait()
             return body if len(body) <= limit else _too_large(limit)
+        announced = headers.get("Content-Length")
+        if announced is not None and (len(announced) > 15 or not announced.isdecimal() or int(announced) > limit):
+            return _too_large(limit)
         async with asyncio.timeout(deadline_ms / 1000):
             return await _read_stream(stream, limit)
     except TimeoutError:

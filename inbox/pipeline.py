@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
 from aiohttp import web
 from prometheus_client import Counter
 
@@ -23,7 +24,7 @@ from foundation import problems
 from foundation.clock import Clock
 from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
-from foundation.urls import authority
+from foundation.urls import authority, authority_of_known
 from foundation.web import read_body
 from inbox.quarantine import UNKNOWN_HOST, Quarantine
 from inbox.quotas import Quotas
@@ -35,8 +36,7 @@ CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "
 RETRY_AFTER_STORAGE_S = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Sender:
+class Sender(msgspec.Struct, frozen=True, gc=False):
     """Who proved to have sent an activity. ``signed_ms`` is its own clock, ``received_ms`` ours."""
 
     actor: str
@@ -131,7 +131,7 @@ class Pipeline:
         if isinstance(inspected, Refused):
             self._quarantine.add(inspected)
             return inspected
-        claimed = authority(inspected.key_id) or UNKNOWN_HOST
+        claimed = authority_of_known(inspected.key_id) or UNKNOWN_HOST
         refusal = self._peers.may_speak(claimed) if claimed else None
         if refusal is not None:
             self._quarantine.add(refusal, host=claimed)
@@ -141,7 +141,7 @@ class Pipeline:
             refusal = self._judge_farewell(verdict, body)
             self._quarantine.add(refusal, host=claimed)
             return refusal
-        host = authority(verdict.actor) or claimed
+        host = authority_of_known(verdict.actor) or claimed
         refusal = self._quotas.host(host) or self._peers.may_speak(host)
         if refusal is not None:
             self._quarantine.add(refusal, host=host, verified=True)

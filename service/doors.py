@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from federation.ports import PeerEvents
-from foundation.web import client_address
+from foundation.web import ClientAddresses
 from inbox.handlers import Handlers, OwnActors
 from inbox.importer import Importer
 from inbox.pipeline import Limits, Pipeline
@@ -214,7 +214,7 @@ def entrance(
             max_items=federation.batch_max_items,
             max_count=federation.max_count,
         ),
-        address_of=lambda request: client_address(request, listen.trusted_proxies),
+        address_of=ClientAddresses(listen.trusted_proxies),
         spoke=events.peer_spoke,
         clock=clock,
         metrics=metrics,

@@ -11,7 +11,8 @@ PeerTube 6.3 differs in D: it believes a total from anybody and throws away ever
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from foundation.errors import Refused
 from views.model import LOCAL
@@ -20,33 +21,28 @@ NOT_ORIGIN = Refused("not_origin", "only the origin of a video speaks about its 
 UNKNOWN_VIDEO = Refused("unknown_video", "no such video here", 404)
 
 
-@dataclass(frozen=True, slots=True)
-class OurViewer:
+class OurViewer(msgspec.Struct, frozen=True, gc=False):
     """Somebody on our player, a host application, or our outbox speaks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, gc=False):
     """Another instance speaks; ``is_origin``: for the video's origin (its authority, or who it names)."""
 
     host: str
     is_origin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SignOfLife:
+class SignOfLife(msgspec.Struct, frozen=True, gc=False):
     """A viewer, or a total when ``counter`` is given: validated, an integer within the configured ceiling."""
 
     counter: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CountedView:
+class CountedView(msgspec.Struct, frozen=True, gc=False):
     """A View without ``expires``: somebody watched long enough."""
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True, gc=False):
     """``video_federated`` is False for a private video: to peers it does not exist."""
 
     video_local: bool
@@ -63,31 +59,27 @@ class Audience(enum.Enum):
     NOBODY = "nobody"
 
 
-@dataclass(frozen=True, slots=True)
-class AddViewer:
+class AddViewer(msgspec.Struct, frozen=True, gc=False):
     """Add or extend one viewer of ``source`` (``model.LOCAL`` or a host)."""
 
     source: str
     tell_origin: bool
 
 
-@dataclass(frozen=True, slots=True)
-class PutTotal:
+class PutTotal(msgspec.Struct, frozen=True, gc=False):
     """The origin says how many watch; our own viewers stay."""
 
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class CountView:
+class CountView(msgspec.Struct, frozen=True, gc=False):
     """Add to the hourly bucket, and to the video's ``views`` when ``in_total`` (a remote video's is its origin's)."""
 
     in_total: bool
     announce: Audience
 
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True, gc=False):
     """Nothing happens, for this reason."""
 
     refused: Refused

@@ -10,10 +10,12 @@ DEAD_BAND_MS = 2_000
 class _Minimum:
     """The smallest sample of the last minutes, one slot per minute: constant memory however much is seen."""
 
-    __slots__ = ("_slots",)
+    __slots__ = ("_best_ms", "_minute", "_slots")
 
     def __init__(self) -> None:
         self._slots: dict[int, int] = {}
+        self._best_ms: int | None = None
+        self._minute = -1
 
     def add(self, sample_ms: int, at_ms: int) -> None:
         minute = at_ms // 60_000
@@ -23,12 +25,18 @@ class _Minimum:
             # Also drops what lies in the future, after our own clock was set back.
             self._slots = slots = {then: low for then, low in slots.items() if 0 < minute - then < WINDOW_MINUTES}
             slots[minute] = sample_ms
+            self._minute = -1
         elif sample_ms < known:
             slots[minute] = sample_ms
+            self._minute = -1
 
     def at(self, now_ms: int) -> int | None:
         minute = now_ms // 60_000
-        return min((low for then, low in self._slots.items() if 0 <= minute - then < WINDOW_MINUTES), default=None)
+        if minute != self._minute:
+            recent = [low for then, low in self._slots.items() if 0 <= minute - then < WINDOW_MINUTES]
+            self._best_ms = min(recent, default=None)
+            self._minute = minute
+        return self._best_ms
 
 
 class ClockOffset:

@@ -149,7 +149,7 @@ def check(inspected: Inspected, key: VerificationKey) -> Verdict:
             return refuse(SignatureReason.ALGORITHM, "the named algorithm is not one for an RSA key")
         if public_key.key_size < inspected.profile.minimum_key_bits:
             return refuse(SignatureReason.WEAK_KEY, f"the RSA key has only {public_key.key_size} bits")
-        good = any(_rsa(public_key, inspected.signature, text, sha) for text in inspected.texts for sha in hashes)
+        good = _rsa_any(public_key, inspected, hashes)
     else:
         if algorithm not in _ED25519_NAMES:
             return refuse(SignatureReason.ALGORITHM, "the named algorithm is not one for an Ed25519 key")
@@ -225,12 +225,15 @@ def _texts(params: SignatureParams, request: SignedRequest, fields: dict[str, st
     return bare if isinstance(bare, Refused) else (text, bare)
 
 
-def _rsa(key: RSAPublicKey, signature: bytes, text: bytes, sha: HashAlgorithm) -> bool:
-    try:
-        key.verify(signature, text, _PADDING, sha)
-    except InvalidSignature:
-        return False
-    return True
+def _rsa_any(key: RSAPublicKey, inspected: Inspected, hashes: tuple[HashAlgorithm, ...]) -> bool:
+    for text in inspected.texts:
+        for sha in hashes:
+            try:
+                key.verify(inspected.signature, text, _PADDING, sha)
+            except InvalidSignature:
+                continue
+            return True
+    return False
 
 
 def _ed25519(key: Ed25519PublicKey, signature: bytes, text: bytes) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from federation.vocabulary.activities import View
 from federation.vocabulary.objects import is_count, read_instant_ms
 from foundation.errors import Refused
-from foundation.urls import MAX_URL_LENGTH, is_web_url
+from foundation.urls import MAX_URL_LENGTH, authority_of_known, is_web_url
 
 MAX_COUNTER = 10_000_000
 """Default ceiling of a stated number of viewers; a larger one is an attack or a mistake."""
@@ -45,9 +45,9 @@ def judge_view(
     """
     if not is_web_url(id_):
         return BAD_ID
-    if not is_web_url(actor):
+    if not isinstance(actor, str) or authority_of_known(actor) is None:
         return BAD_ACTOR
-    if not is_web_url(object_):
+    if not isinstance(object_, str) or authority_of_known(object_) is None:
         return BAD_OBJECT
     if expires is ABSENT:
         return View(id_, actor, object_, None, read_instant_ms(published)) if result is None else NO_EXPIRES

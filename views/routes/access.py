@@ -11,7 +11,7 @@ from foundation.addresses import network_key
 from foundation.errors import Refused
 from foundation.principal import Principal, Role
 from foundation.tokens import TokenBook
-from foundation.web import bearer_token, client_address
+from foundation.web import ClientAddresses, bearer_token
 from views.ids import parse_video_ref
 from views.model import Privacy, Video
 from views.routes.services import ViewsApi
@@ -23,8 +23,6 @@ BAD_ID = Refused("bad_id", "id must be an integer, a UUID or a short UUID", 400)
 NOT_FOUND = Refused("video_not_found", "Video not found", 404)
 
 _MAX_REMEMBERED = 8_192
-_MAX_REMEMBERED_CHARS = 100
-_NOTHING: list[str] = []
 
 _network_key = lru_cache(maxsize=_MAX_REMEMBERED)(network_key)
 _short_ref = lru_cache(maxsize=_MAX_REMEMBERED)(parse_video_ref)
@@ -50,26 +48,11 @@ class Access:
 
     def __init__(self, api: ViewsApi) -> None:
         self._api = api
-        self._proxies = tuple(api.settings.trusted_proxies)
+        self.address = ClientAddresses(api.settings.trusted_proxies)
         self._limiter = api.limiter
-        self._addresses: dict[tuple[str | None, str], str] = {}
         self._throttled = api.metrics.counter(
             "fediviews_rest_throttled", "REST requests answered 429 because their client sent too many."
         )
-
-    def address(self, request: web.BaseRequest) -> str:
-        """The client's address, through trusted proxies; remembered, for a player reports every few seconds."""
-        forwarded = request.headers.getall("X-Forwarded-For", _NOTHING)
-        key = (request.remote, forwarded[0] if forwarded else "")
-        known = self._addresses.get(key) if len(forwarded) < 2 else None
-        if known is not None:
-            return known
-        address = client_address(request, self._proxies)
-        if len(forwarded) < 2 and len(key[1]) <= _MAX_REMEMBERED_CHARS:
-            if len(self._addresses) >= _MAX_REMEMBERED:
-                self._addresses.clear()
-            self._addresses[key] = address
-        return address
 
     def throttle(self, request: web.BaseRequest, address: str) -> Refused | None:
         """Count the request against its client; host and admin tokens are above the limit (PeerTube: moderators)."""
