@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 class Clock(Protocol):
@@ -91,4 +94,5 @@ def parse_iso_ms(text: str) -> int | None:
         return None
     if instant.tzinfo is None:
         return None
-    return int(instant.timestamp() * 1000)
+    # Not timestamp() * 1000: a float is sometimes one millisecond short.
+    return (instant - _EPOCH) // _MILLISECOND
