@@ -69,3 +69,15 @@ remote_views = Table(
     Column("at_ms", BigInteger, nullable=False),
     Index("ix_remote_views_at_ms", "at_ms"),
 )
+
+resume_positions = Table(
+    "resume_positions",
+    metadata,
+    # Out of an HMAC of the user's name: the table alone names nobody.
+    Column("user_hash", LargeBinary(16), primary_key=True),
+    Column("video_number", ForeignKey("videos.number", ondelete="CASCADE"), primary_key=True),
+    Column("position_s", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Index("ix_resume_positions_video_number", "video_number"),
+    Index("ix_resume_positions_updated_ms", "updated_ms"),
+)

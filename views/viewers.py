@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -206,6 +206,17 @@ class Viewers:
                 sums[1] += number_shown.remote
             await self._clock.sleep_ms(0)
         return ScopeTotals(here[0], here[1], there[0], there[1])
+
+    async def watching_now(self, numbers: Collection[int]) -> int:
+        """The numbers shown of these videos together."""
+        wanted = frozenset(numbers)
+        watched = [number for number in await self._store.watched(self._clock.now_ms()) if number in wanted]
+        total = 0
+        for batch in _batches(watched):
+            videos = [video for number in batch if (video := await self._video(number)) is not None]
+            total += sum(each.viewers for each in await self.shown_many(videos))
+            await self._clock.sleep_ms(0)
+        return total
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """``listener`` hears of every number that moved, until the function returned is called."""

@@ -17,15 +17,20 @@ from foundation.principal import Role
 from foundation.ratelimit import WindowLimiter
 from foundation.tokens import TokenBook, TokenGrant
 from views.catalog import Catalog
+from views.channel_totals import Channels
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
 from views.counting import CountingRules, ViewCounter
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 from views.ports import NullAnnouncer
+from views.replay import Replays
+from views.resume import ResumePositions
 from views.routes import setup_routes
 from views.routes.push import ViewerPush
 from views.routes.services import ApiSettings, Command, ViewsApi
 from views.sessions import Identity, ViewerTokens
+from views.sharing import Sharing
+from views.stats.model import Statistics
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
@@ -41,6 +46,8 @@ REMOTE_URL = "https://far.example/videos/watch/4d3c2b1a-0f9e-4d8c-b7a6-958473625
 ADMIN = {"Authorization": "Bearer admin-token-1"}
 HOST = {"Authorization": "Bearer host-token-1"}
 STATS = {"Authorization": "Bearer stats-token-1"}
+CLIPS = {"Authorization": "Bearer clips-token-1"}
+"""Of a stats token that reaches the channel ``clips`` alone."""
 
 
 class FakeImporter:
@@ -124,6 +131,8 @@ async def build(
     trust_session_id: bool = True,
     max_viewers: int = 1_000,
     commands: Mapping[str, Command] | None = None,
+    statistics: Statistics | None = None,
+    geo_attribution: str | None = None,
 ) -> House:
     """A house with one video of every kind in it."""
     rules = rules or WatchingRules()
@@ -159,6 +168,7 @@ async def build(
                 TokenGrant("admin", Role.ADMIN, "admin-token-1"),
                 TokenGrant("site", Role.HOST, "host-token-1"),
                 TokenGrant("reader", Role.STATS, "stats-token-1"),
+                TokenGrant("clips", Role.STATS, "clips-token-1", frozenset({"clips"})),
             ]
         ),
         viewer_tokens=ViewerTokens(SECRET, clock),
@@ -166,6 +176,12 @@ async def build(
         settings=settings or ApiSettings(trusted_proxies=(ipaddress.ip_network("127.0.0.1/32"),)),
         limiter=None if limit is None else WindowLimiter(clock, limit, 10_000),
         commands=commands or {},
+        statistics=statistics,
+        channels=Channels(database),
+        resume=ResumePositions(database, SECRET, clock, metrics, max_age_ms=90 * 86_400_000),
+        replays=Replays(database, catalog, announcer, clock),
+        sharing=Sharing(clock, metrics),
+        geo_attribution=geo_attribution,
     )
     house = House(api, clock, metrics, store, progress, importer)
     await house.put(VOD)

@@ -81,7 +81,7 @@ async def test_an_admin_runs_a_command(client: TestClient, ran: list[str]) -> No
 async def test_an_admin_sees_the_address_we_see(client: TestClient) -> None:
     path = "/api/v1/server/debug"
     said = await (await client.get(path, headers=ADMIN)).json()
-    assert said == {"ip": "127.0.0.1", "activityPubMessagesWaiting": 0}
+    assert said == {"ip": "127.0.0.1", "activityPubMessagesWaiting": 0, "hint": None}
     assert (await client.get(path)).status == 401
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from views.routes import player, server, videos, viewers
+from views.routes import channels, player, replay, resume, server, stats, videos, viewers
 from views.routes.access import Access
 from views.routes.push import ViewerPush
 from views.routes.services import ViewsApi
@@ -21,4 +21,12 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
     viewers.setup(router, api, access, push)
     videos.setup(router, api, access)
     server.setup(router, api, access)
+    if api.channels is not None:
+        channels.setup(router, api, access, api.channels)
+        if api.statistics is not None:
+            stats.setup(router, api, access, api.statistics, api.channels)
+    if api.resume is not None:
+        resume.setup(router, api, access, api.resume)
+    if api.replays is not None:
+        replay.setup(router, api, access, api.replays)
     return push

@@ -41,6 +41,8 @@ class PlayerRoutes:
         self._access = access
         self._watched = api.watching.watched
         self._viewer = api.identity.viewer
+        self._resume = api.resume
+        self._seen = None if api.sharing is None else api.sharing.seen
         answers = api.metrics.counter(
             "fediviews_reports_refused", "Reports of players that were refused, by status.", ["status"]
         )
@@ -74,6 +76,11 @@ class PlayerRoutes:
             user = None if token is None or isinstance(token, Refused) else token.user
             viewer, alternate = self._viewer(said.session_id, user, address)
             outcome = await self._watched(video, viewer, alternate, said.position_s, seek=said.seek, leave=said.leave)
+            if self._seen is not None:
+                unbelieved = "X-Forwarded-For" in request.headers and address == request.remote
+                self._seen(said.session_id or viewer, address, forwarded=unbelieved)
+            if user is not None and self._resume is not None:
+                await self._resume.note(user, video.number, said.position_s, leave=said.leave)
         except StorageUnavailable:
             return self._refuse(unavailable())
         return web.Response(status=204, headers=_ANSWERS[outcome].copy())

@@ -17,7 +17,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CORS: Mapping[str, str] = {
     "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": "Location, Retry-After, X-Views",
+    "Access-Control-Expose-Headers": "Content-Disposition, Location, Retry-After, X-As-Of, X-Views",
 }
 """Players are embedded anywhere (PeerTube: the whole API). No cookie counts here, so ``*`` gives nothing away."""
 

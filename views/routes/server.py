@@ -13,6 +13,10 @@ from views.listing import VideoFilter, VideoPage
 from views.routes.access import Access
 from views.routes.replies import add_resource, guarded, json, json_object, refusal
 from views.routes.services import ViewsApi
+from views.routes.stats_body import overall_answer
+from views.routes.stats_query import read_bounds
+from views.routes.stats_subjects import EVERYTHING, reaches_everything
+from views.stats.model import Statistics
 
 STATS_FOR_MS = 5_000
 """How long one answer of the statistics stands: they are public, and sum over the whole catalog."""
@@ -46,13 +50,36 @@ class ServerRoutes:
             }
         )
 
-    async def stats(self, _request: web.Request) -> web.StreamResponse:
-        """Counted views of our videos, and who is watching by scope. Public; private videos are in sums only."""
+    async def stats(self, request: web.Request) -> web.StreamResponse:
+        """Counted views of our videos, and who is watching by scope. Public; private videos are in sums only.
+
+        To a token that reaches every channel also the viewer statistics of all our videos together, with the
+        parameters and members of a video's ``stats/overall``.
+        """
+        principal = self._access.principal(request)
+        if isinstance(principal, Refused):
+            return refusal(principal)
         now_ms = self._api.clock.monotonic_ms()
         if now_ms >= self._stats_until_ms:
             self._stats = await self._read_stats()
             self._stats_until_ms = now_ms + STATS_FOR_MS
-        return json(self._stats)
+        if principal is None or not reaches_everything(principal) or self._api.statistics is None:
+            return json(self._stats)
+        return await self._with_statistics(request, self._api.statistics)
+
+    async def _with_statistics(self, request: web.Request, statistics: Statistics) -> web.Response:
+        bad: dict[str, str] = {}
+        bounds = read_bounds(request.query, bad)
+        if bad:
+            return invalid_params(bad, location="query")
+        overall = await statistics.overall(EVERYTHING, *bounds.within)
+        totals = {name: value for name, value in self._stats.items() if name != "viewers"}
+        if bounds.csv:
+            totals |= {f"viewers.{scope}": count for scope, count in self._stats["viewers"].items()}
+        else:
+            totals["viewers"] = self._stats["viewers"]
+        answer = overall_answer(overall, self._api.geo_attribution, totals=totals, name="server")
+        return answer.response(csv=bounds.csv)
 
     async def run_command(self, request: web.Request) -> web.StreamResponse:
         """``{"command": …}`` runs one maintenance step now and answers 204 when it is done (admin)."""
@@ -70,11 +97,13 @@ class ServerRoutes:
 
     async def debug(self, request: web.Request) -> web.StreamResponse:
         """PeerTube's: the caller's address as we see it (to check the proxies), and what waits. Nothing ever waits:
-        an activity is applied before it is acknowledged."""
+        an activity is applied before it is acknowledged. ``hint`` is ours: what an administrator should look at."""
         principal = self._access.require(request, Role.ADMIN)
         if isinstance(principal, Refused):
             return refusal(principal)
-        return json({"ip": self._access.address(request), "activityPubMessagesWaiting": 0})
+        sharing = self._api.sharing
+        hint = None if sharing is None else sharing.hint()
+        return json({"ip": self._access.address(request), "activityPubMessagesWaiting": 0, "hint": hint})
 
     async def _read_stats(self) -> dict[str, Any]:
         api = self._api

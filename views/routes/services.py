@@ -11,9 +11,14 @@ from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.tokens import TokenBook
 from views.catalog import Catalog
+from views.channel_totals import Channels
 from views.counting import ViewCounter
 from views.ports import VideoImporter
+from views.replay import Replays
+from views.resume import ResumePositions
 from views.sessions import Identity, ViewerTokens
+from views.sharing import Sharing
+from views.stats.model import Statistics
 from views.viewers import Viewers
 from views.watching import Watching
 
@@ -45,6 +50,9 @@ class ViewsApi:
 
     ``limiter`` counts requests per client network, None for no limit. ``commands`` are what an admin may run through
     ``POST /api/v1/server/debug/run-command``.
+
+    What may be None is absent with its routes. ``geo_attribution`` is shown beside countries: what the licence of the
+    place names asks for.
     """
 
     clock: Clock
@@ -60,3 +68,9 @@ class ViewsApi:
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: WindowLimiter[str] | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
+    statistics: Statistics | None = None
+    channels: Channels | None = None
+    resume: ResumePositions | None = None
+    replays: Replays | None = None
+    sharing: Sharing | None = None
+    geo_attribution: str | None = None
