@@ -216,6 +216,10 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
         await self._tasks.stop()
+        try:
+            await self.views.resume.flush()
+        except StorageUnavailable as problem:
+            log.warning("the last resume positions are lost: %s", problem)
         await self.outbox.following.stop()
         await self.outbox.events.stop()
         await self.outlet.probe.stop()

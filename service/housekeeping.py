@@ -7,6 +7,7 @@ from service.late import LateEvents
 from service.parts import FederationTower, Ground, ViewsTower
 from service.tasks import Task
 from views.model import Video
+from views.resume import WRITE_EVERY_MS
 from views.routes.services import Command
 
 MINUTE_MS = 60_000
@@ -47,6 +48,8 @@ class Housekeeping:
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("refresh remote videos", self._refresh_videos, refresh_ms),
+            Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
+            Task("look for an untrusted proxy", self._look_for_proxy, MINUTE_MS),
             Task("forget old ids and buckets", self.purge, HOUR_MS),
         ]
 
@@ -69,6 +72,7 @@ class Housekeeping:
         """It is gone, or private from now on: nobody watches it, as far as others know."""
         await self._views.viewers.forget_video(video.number)
         self._views.watching.forget_video(video.number)
+        self._views.resume.forget_video(video.number)
 
     async def purge(self) -> None:
         """Forget what is older than the configuration wants it kept."""
@@ -81,12 +85,16 @@ class Housekeeping:
         age = config.views.max_age
         await self._out.events.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
+        await self._views.resume.purge()
 
     async def _sweep_progress(self) -> None:
         self._views.watching.sweep()
 
     async def _ask_followers(self) -> None:
         self._out.events.ask_followers()
+
+    async def _look_for_proxy(self) -> None:
+        self._views.sharing.warn()
 
     async def _announce_views(self) -> None:
         await self._views.counter.flush_moved(self._ground.clock.now_ms())

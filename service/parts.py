@@ -22,11 +22,15 @@ from service import VERSION
 from service.config import Config, Peer, Token, WatchTime
 from service.stores import LiveStores
 from views.catalog import Catalog
+from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
 from views.ports import Announcer, VideoImporter
+from views.replay import Replays
+from views.resume import ResumePositions
 from views.routes.services import ApiSettings, Command, ViewsApi
 from views.sections import Arithmetic, Rules
 from views.sessions import Identity, ViewerTokens, load_or_create_secret
+from views.sharing import Sharing
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
@@ -71,6 +75,10 @@ class ViewsTower:
     watching: Watching
     identity: Identity
     viewer_tokens: ViewerTokens
+    channels: Channels
+    resume: ResumePositions
+    replays: Replays
+    sharing: Sharing
 
 
 def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
@@ -193,7 +201,18 @@ def views_tower(
     )
     watching = Watching(viewers, counter, ground.live.progress, clock, metrics, rules)
     sessions = Identity(secret, clock, views.trust_viewer_session_id)
-    return ViewsTower(catalog, viewers, counter, watching, sessions, ViewerTokens(secret, clock))
+    return ViewsTower(
+        catalog=catalog,
+        viewers=viewers,
+        counter=counter,
+        watching=watching,
+        identity=sessions,
+        viewer_tokens=ViewerTokens(secret, clock),
+        channels=Channels(ground.database),
+        resume=ResumePositions(ground.database, secret, clock, metrics, max_age_ms=views.resume_max_age_ms),
+        replays=Replays(ground.database, catalog, announcer, clock),
+        sharing=Sharing(clock, metrics),
+    )
 
 
 def views_api(
@@ -227,4 +246,8 @@ def views_api(
         settings=settings,
         limiter=limiter,
         commands=commands,
+        channels=tower.channels,
+        resume=tower.resume,
+        replays=tower.replays,
+        sharing=tower.sharing,
     )

@@ -110,6 +110,7 @@ class Views:
     max_age: MaxAge = MaxAge()
     max_viewers: Annotated[int, Whole(1, 1_000_000_000)] = 5_000_000
     token_ttl_ms: Annotated[int, Duration("1s", "30d")] = 3_600_000
+    resume_max_age_ms: Annotated[int | None, Duration("1h", never=True)] = 90 * 86_400_000
     playback_rate: Annotated[float, Decimal(1.0, 16.0)] = 2.0
     watch_time_slack_ms: Annotated[int, Duration("0s", "1m")] = 5_000
     journal_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000

@@ -94,6 +94,48 @@ def upgrade() -> None:
     )
     op.create_index("ix_remote_views_at_ms", "remote_views", ["at_ms"], unique=False)
     op.create_table(
+        "retention_steps",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("second", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("delta", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("video_number", "second", name=op.f("pk_retention_steps")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "stay_times",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("unit_s", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("starts", sa.BigInteger(), nullable=False),
+        sa.Column("start_watch_s", sa.BigInteger(), nullable=False),
+        sa.Column("ends", sa.BigInteger(), nullable=False),
+        sa.Column("end_watch_s", sa.BigInteger(), nullable=False),
+        sa.Column("rise", sa.BigInteger(), nullable=True),
+        sa.Column("rise_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("video_number", "unit_s", "at_ms", name=op.f("pk_stay_times")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(
+        "ix_stay_times_unsettled",
+        "stay_times",
+        ["unit_s", "video_number", "at_ms"],
+        unique=False,
+        sqlite_where=sa.text("rise IS NULL"),
+        postgresql_where=sa.text("rise IS NULL"),
+    )
+    op.create_table(
+        "stay_traits",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("unit_s", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("starts", sa.BigInteger(), nullable=False),
+        sa.Column("ends", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("video_number", "kind", "unit_s", "at_ms", "name", name=op.f("pk_stay_traits")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "videos",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -123,6 +165,48 @@ def upgrade() -> None:
     )
     op.create_index("ix_videos_local_published", "videos", ["local", "published_ms"], unique=False)
     op.create_index("ix_videos_local_refreshed", "videos", ["local", "refreshed_ms"], unique=False)
+    op.create_table(
+        "viewer_sections",
+        sa.Column("stay_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("end_s", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("stay_id", "start_s", name=op.f("pk_viewer_sections")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "viewer_stays",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("video_number", sa.BigInteger(), nullable=False),
+        sa.Column("uuid", sa.String(length=36), nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("source", sa.String(length=270), nullable=False),
+        sa.Column("start_ms", sa.BigInteger(), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), nullable=False),
+        sa.Column("watch_time_s", sa.BigInteger(), nullable=False),
+        sa.Column("country", sa.String(length=200), nullable=True),
+        sa.Column("subdivision", sa.String(length=200), nullable=True),
+        sa.Column("client", sa.String(length=200), nullable=True),
+        sa.Column("device", sa.String(length=200), nullable=True),
+        sa.Column("operating_system", sa.String(length=200), nullable=True),
+        sa.Column("flagged", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_viewer_stays")),
+        sa.UniqueConstraint("url", name=op.f("uq_viewer_stays_url")),
+    )
+    op.create_index("ix_viewer_stays_end", "viewer_stays", ["video_number", "end_ms", "watch_time_s"], unique=False)
+    op.create_index("ix_viewer_stays_start", "viewer_stays", ["video_number", "start_ms", "watch_time_s"], unique=False)
+    op.create_table(
+        "resume_positions",
+        sa.Column("user_hash", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("video_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("position_s", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["video_number"], ["videos.number"], name=op.f("fk_resume_positions_video_number"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("user_hash", "video_number", name=op.f("pk_resume_positions")),
+    )
+    op.create_index("ix_resume_positions_updated_ms", "resume_positions", ["updated_ms"], unique=False)
+    op.create_index("ix_resume_positions_video_number", "resume_positions", ["video_number"], unique=False)
     op.create_table(
         "video_views",
         sa.Column("video_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
