@@ -22,6 +22,7 @@ from federation.vocabulary import (
     Update,
     VideoObject,
     View,
+    WatchActionObject,
 )
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
@@ -32,6 +33,7 @@ from inbox.importer import Importer
 from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
 from inbox.viewing import ViewHandler, speaks_for
+from inbox.watching import WatchActionHandler
 from views.catalog import Catalog
 from views.model import Video
 
@@ -68,7 +70,7 @@ class OwnActors:
 class Handlers:
     """Callable as ``pipeline.Handler``: dispatches by the type of the activity.
 
-    ``committed`` tells the door out that an answer waits in its log.
+    ``committed`` tells the door out that an answer waits in its log. Without ``watched`` no WatchAction is taken.
     """
 
     def __init__(
@@ -85,8 +87,10 @@ class Handlers:
         database: Database,
         clock: Clock,
         committed: Callable[[], None],
+        watched: WatchActionHandler | None = None,
     ) -> None:
         self._view = views
+        self._watched = watched
         self._peers = peers
         self._catalog = catalog
         self._importer = importer
@@ -208,6 +212,8 @@ class Handlers:
         thing = create.object
         if isinstance(thing, VideoObject):
             return await self._announce(thing.id, sender)
+        if isinstance(thing, WatchActionObject) and self._watched is not None:
+            return await self._watched(thing, sender)
         return drop(InboxReason.UNSUPPORTED_TYPE, "Create of " + (getattr(thing, "type", "") or type(thing).__name__))
 
     async def _update(self, update: Update, sender: Sender) -> Refused | None:

@@ -13,8 +13,10 @@ from outbox.deliverer import Deliverer
 from outbox.documents import video_object
 from outbox.log import Activity, ActivityLog, Kind
 from outbox.names import audience
+from outbox.watch_actions import told_watch_action
 from views.model import Privacy, Video
 from views.ports import OriginTraits, Tell
+from views.stats.model import Stay
 
 RESEND_AFTER = 0.75
 RESEND_AFTER_APPENDING = 0.95
@@ -74,6 +76,14 @@ class OutboxAnnouncer:
             await self._say(tx, Kind.VIEW, video, view)
         else:
             await self._say(tx, Kind.VIEW, video, view, host=video.origin, recipient=video.owner)
+
+    async def watched(self, tx: Transaction, video: Video, stay: Stay) -> None:
+        """Of a remote video: its origin is told what was watched, now that it is over."""
+        if video.local or not video.owner or not video.federated:
+            return
+        action = told_watch_action(video, stay)
+        create = build.create(actor=self._identity.actor_url, object_=action, to=[video.owner])
+        await self._say(tx, Kind.CREATE, video, create, host=video.origin, recipient=video.owner)
 
     async def views_moved(self, tx: Transaction, video: Video) -> None:
         await self.video_updated(tx, video)

@@ -27,11 +27,13 @@ from inbox.quotas import Quotas
 from inbox.routes import setup_routes
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
+from inbox.watching import WatchActionHandler
 from views.catalog import Catalog
 from views.counters.memory import MemoryCounterStore
 from views.counting import ViewCounter
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 from views.ports import NullAnnouncer
+from views.stats.model import Stay
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 
@@ -76,6 +78,19 @@ class FakeAnswers:
 
     def committed(self) -> None:
         self.commits += 1
+
+
+class FakeStays:
+    """The statistics, as far as a WatchAction needs them: ``saved`` by url."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, Stay] = {}
+
+    async def save_remote(self, stay: Stay) -> bool:
+        if stay.url in self.saved:
+            return False
+        self.saved[stay.url] = stay
+        return True
 
 
 class House:
@@ -146,8 +161,10 @@ class House:
             clock=clock,
             max_expires_ms=MAX_EXPIRES_MS,
         )
+        self.stays = FakeStays()
         self.handlers = Handlers(
             views=self.views,
+            watched=WatchActionHandler(peers=self.peers, catalog=self.catalog, stays=self.stays, clock=clock),
             peers=self.peers,
             catalog=self.catalog,
             importer=self.importer,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from fractions import Fraction
 from typing import Any, TypeGuard
 
 from federation.vocabulary.activities import (
@@ -35,7 +36,15 @@ MAX_SECONDS = 10_000_000
 MAX_VIEWS = 2**53 - 1
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
-_DURATION = re.compile(r"P(?:(\d{1,4})D)?T?(?:(\d{1,5})H)?(?:(\d{1,6})M)?(?:(\d{1,8})(?:\.\d{1,9})?S)?", re.ASCII)
+_NUMBER = r"(\d{1,8}(?:[.,]\d{1,9})?)"
+_DURATION = re.compile(
+    rf"P(?=[\dT])(?:{_NUMBER}Y)?(?:{_NUMBER}M)?(?:{_NUMBER}W)?(?:{_NUMBER}D)?"
+    rf"(?:T(?=\d)(?:{_NUMBER}H)?(?:{_NUMBER}M)?(?:{_NUMBER}S)?)?",
+    re.ASCII,
+)
+_PERIODS_S = (365 * 86_400, 30 * 86_400, 7 * 86_400, 86_400, 3_600, 60, 1)
+"""Years and months have no length of their own; these are the usual ones."""
+
 _PUBLIC_NAMES = frozenset({PUBLIC, "as:Public", "Public"})
 
 
@@ -45,15 +54,13 @@ def read_uuid(value: Any) -> str | None:
 
 
 def read_duration_s(value: Any) -> int | None:
-    """Whole seconds of an ISO 8601 duration (``PT60S``, ``PT1H2M3.5S``), fractions cut; None for anything else."""
-    if not isinstance(value, str) or len(value) > 40 or value[-1:] not in "DHMS":
+    """Whole seconds of an ISO 8601 duration (``PT60S``, ``PT1H2M3.5S``, ``P1W``), the rest cut; None for others."""
+    match = _DURATION.fullmatch(value) if isinstance(value, str) and len(value) <= 80 else None
+    if match is None:
         return None
-    match = _DURATION.fullmatch(value)
-    if match is None or not any(match.groups()):
-        return None
-    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
-    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return total if total <= MAX_SECONDS else None
+    parts = zip(match.groups(), _PERIODS_S, strict=True)
+    total = sum(Fraction(part.replace(",", ".")) * length for part, length in parts if part is not None)
+    return int(total) if total <= MAX_SECONDS else None
 
 
 def read_instant_ms(value: Any) -> int | None:
