@@ -54,6 +54,12 @@ def client_address(request: web.BaseRequest, trusted: Sequence[Network]) -> str:
     return hop.text
 
 
+def is_through(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
+    """Whether a trusted proxy handed the request on: the connection's peer is one."""
+    hop = _parse((request.remote or "").partition("%")[0])
+    return hop is not None and _is_trusted(hop.address, trusted)
+
+
 class ClientAddresses:
     """`client_address`, remembered: whoever reports every few seconds comes the same way each time.
 

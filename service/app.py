@@ -179,6 +179,7 @@ class Service:
         await self.federation.peers.load()
         await self.ground.live.start()
         await self._put_videos(config)
+        await self.views.geo.start()
         await self.views.viewers.start()
         await self.outlet.deliverer.start()
         await self._say_numbers()
@@ -216,6 +217,7 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
         await self._tasks.stop()
+        await self.views.geo.stop()
         try:
             await self.views.resume.flush()
         except StorageUnavailable as problem:

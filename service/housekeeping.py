@@ -49,6 +49,7 @@ class Housekeeping:
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("refresh remote videos", self._refresh_videos, refresh_ms),
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
+            Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),
             Task("look for an untrusted proxy", self._look_for_proxy, MINUTE_MS),
             Task("forget old ids and buckets", self.purge, HOUR_MS),
         ]

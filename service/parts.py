@@ -20,6 +20,7 @@ from foundation.ratelimit import WindowLimiter
 from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Token, WatchTime
+from service.geo import Geo
 from service.stores import LiveStores
 from views.catalog import Catalog
 from views.channel_totals import Channels
@@ -79,6 +80,7 @@ class ViewsTower:
     resume: ResumePositions
     replays: Replays
     sharing: Sharing
+    geo: Geo
 
 
 def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
@@ -199,6 +201,7 @@ def views_tower(
         view_expiration_ms=views.view_expiration_ms,
         progress_lifetime_ms=views.stats_lifetime_ms,
     )
+    geo = Geo(config, clock, metrics, USER_AGENT.format(version=VERSION, url=identity.base_url))
     watching = Watching(viewers, counter, ground.live.progress, clock, metrics, rules)
     sessions = Identity(secret, clock, views.trust_viewer_session_id)
     return ViewsTower(
@@ -212,6 +215,7 @@ def views_tower(
         resume=ResumePositions(ground.database, secret, clock, metrics, max_age_ms=views.resume_max_age_ms),
         replays=Replays(ground.database, catalog, announcer, clock),
         sharing=Sharing(clock, metrics),
+        geo=geo,
     )
 
 
@@ -250,4 +254,6 @@ def views_api(
         resume=tower.resume,
         replays=tower.replays,
         sharing=tower.sharing,
+        geo_attribution=tower.geo.attribution,
+        place_headers=tower.geo.headers,
     )

@@ -31,6 +31,10 @@ from views.routes.services import ApiSettings, Command, ViewsApi
 from views.sessions import Identity, ViewerTokens
 from views.sharing import Sharing
 from views.stats.model import Statistics
+from views.stats.moving import StayMover
+from views.stats.presence import PresentViewers
+from views.stats.queries import StayStatistics
+from views.stats.recorder import Recorder
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
@@ -69,6 +73,7 @@ class House:
     metrics: Metrics
     store: MemoryCounterStore
     progress: ProgressStore
+    recorder: Recorder
     importer: FakeImporter
     push: ViewerPush | None = None
     videos: dict[str, Video] = field(default_factory=dict)
@@ -133,8 +138,9 @@ async def build(
     commands: Mapping[str, Command] | None = None,
     statistics: Statistics | None = None,
     geo_attribution: str | None = None,
+    with_recorder: bool = False,
 ) -> House:
-    """A house with one video of every kind in it."""
+    """A house with one video of every kind in it. ``with_recorder``: real statistics (nothing runs by itself)."""
     rules = rules or WatchingRules()
     announcer = NullAnnouncer()
     catalog = Catalog(
@@ -154,6 +160,20 @@ async def build(
     counting = CountingRules(view_expiration_ms=rules.view_expiration_ms)
     counter = ViewCounter(database, catalog, store, announcer, clock, metrics, counting)
     progress = ProgressStore(metrics=metrics)
+    present = PresentViewers(progress, clock)
+    recorder = Recorder(
+        database,
+        progress,
+        present,
+        announcer,
+        clock,
+        metrics,
+        secret=SECRET,
+        stay_url=lambda uuid: f"https://here.example/videos/local-viewer/{uuid}",
+    )
+    mover = StayMover(database, progress, recorder)
+    if with_recorder:
+        statistics = StayStatistics(database, recorder, present, catalog)
     importer = FakeImporter()
     api = ViewsApi(
         clock=clock,
@@ -161,7 +181,7 @@ async def build(
         catalog=catalog,
         viewers=viewers,
         counter=counter,
-        watching=Watching(viewers, counter, progress, clock, metrics, rules),
+        watching=Watching(viewers, counter, progress, clock, metrics, rules, closer=recorder),
         identity=Identity(SECRET, clock, trust_session_id),
         tokens=TokenBook(
             [
@@ -179,11 +199,11 @@ async def build(
         statistics=statistics,
         channels=Channels(database),
         resume=ResumePositions(database, SECRET, clock, metrics, max_age_ms=90 * 86_400_000),
-        replays=Replays(database, catalog, announcer, clock),
+        replays=Replays(database, catalog, announcer, clock, mover.move),
         sharing=Sharing(clock, metrics),
-        geo_attribution=geo_attribution,
+        geo_attribution=lambda: geo_attribution,
     )
-    house = House(api, clock, metrics, store, progress, importer)
+    house = House(api, clock, metrics, store, progress, recorder, importer)
     await house.put(VOD)
     await house.put(SHORT, duration_s=5, channel="clips")
     await house.put(LIVE, duration_s=0, is_live=True)

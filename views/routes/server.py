@@ -78,7 +78,7 @@ class ServerRoutes:
             totals |= {f"viewers.{scope}": count for scope, count in self._stats["viewers"].items()}
         else:
             totals["viewers"] = self._stats["viewers"]
-        answer = overall_answer(overall, self._api.geo_attribution, totals=totals, name="server")
+        answer = overall_answer(overall, self._api.geo_attribution(), totals=totals, name="server")
         return answer.response(csv=bounds.csv)
 
     async def run_command(self, request: web.Request) -> web.StreamResponse:

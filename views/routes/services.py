@@ -13,6 +13,7 @@ from foundation.tokens import TokenBook
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import ViewCounter
+from views.geo import PlaceHeaders
 from views.ports import VideoImporter
 from views.replay import Replays
 from views.resume import ResumePositions
@@ -24,6 +25,10 @@ from views.watching import Watching
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Command = Callable[[], Awaitable[object]]
+
+
+def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +56,8 @@ class ViewsApi:
     ``limiter`` counts requests per client network, None for no limit. ``commands`` are what an admin may run through
     ``POST /api/v1/server/debug/run-command``.
 
-    What may be None is absent with its routes. ``geo_attribution`` is shown beside countries: what the licence of the
-    place names asks for.
+    What may be None is absent with its routes. What ``geo_attribution`` gives is shown beside countries: the licence of
+    the place names asks for it. ``place_headers`` are believed from trusted proxies.
     """
 
     clock: Clock
@@ -73,4 +78,5 @@ class ViewsApi:
     resume: ResumePositions | None = None
     replays: Replays | None = None
     sharing: Sharing | None = None
-    geo_attribution: str | None = None
+    geo_attribution: Callable[[], str | None] = _nothing
+    place_headers: PlaceHeaders | None = None

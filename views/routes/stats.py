@@ -50,7 +50,7 @@ class StatsRoutes:
                 return judged
             subject, bounds = judged
             overall = await self._statistics.overall(subject.scope, *bounds.within)
-            return overall_answer(overall, self._api.geo_attribution).response(csv=bounds.csv)
+            return overall_answer(overall, self._api.geo_attribution()).response(csv=bounds.csv)
 
         return handler
 
@@ -71,7 +71,7 @@ class StatsRoutes:
                 "viewers": await self._api.viewers.watching_now(subject.scope.videos or ()),
             }
             overall = await self._statistics.overall(subject.scope, *bounds.within)
-            answer = overall_answer(overall, self._api.geo_attribution, totals=totals, name="channel")
+            answer = overall_answer(overall, self._api.geo_attribution(), totals=totals, name="channel")
             return answer.response(csv=bounds.csv)
 
         return handler
