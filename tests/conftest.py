@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from servers import RedisCluster, RedisServer, redis_cluster, redis_server
 
 from foundation.clock import ManualClock
 from foundation.database import Database
@@ -36,3 +37,29 @@ async def database(database_url: str, clock: ManualClock, metrics: Metrics) -> A
     await opened.write(lambda tx: tx.run_sync(tables.create_all))
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def _redis() -> Iterator[RedisServer]:
+    with redis_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _redis_cluster() -> Iterator[RedisCluster]:
+    with redis_cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def live_redis(_redis: RedisServer) -> RedisServer:
+    """A real Redis with nothing in it."""
+    _redis.flush()
+    return _redis
+
+
+@pytest.fixture
+def live_redis_cluster(_redis_cluster: RedisCluster) -> RedisCluster:
+    """Three real nodes with nothing in them."""
+    _redis_cluster.flush()
+    return _redis_cluster

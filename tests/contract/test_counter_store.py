@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from views.counters.base import TOLD_MEMORY_MS, CounterStore, Reading, Told, Tot
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.records import NullRecorder
+from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis_client import RedisLink
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000
@@ -23,16 +26,43 @@ def key(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-@pytest.fixture(params=["memory", "memory+journal"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CounterStore]:
-    """A store with room for five viewers."""
-    if request.param == "memory":
+@contextlib.asynccontextmanager
+async def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CounterStore]:
+    """``memory``, ``memory+journal`` and ``redis`` have room for five viewers; the others spread them over shards."""
+    if kind == "memory":
         yield MemoryCounterStore(SMALL)
-        return
-    journal = Journal(JournalSettings(tmp_path / "live"), ManualClock(NOW))
-    await journal.start(NullRecorder())
-    yield MemoryCounterStore(SMALL, recorder=journal)
-    await journal.stop()
+    elif kind == "memory+journal":
+        journal = Journal(JournalSettings(tmp_path / "live"), ManualClock(NOW))
+        await journal.start(NullRecorder())
+        yield MemoryCounterStore(SMALL, recorder=journal)
+        await journal.stop()
+    else:
+        settings = {
+            "redis": RedisSettings(shards=1, max_viewers=SMALL, server_time=False),
+            "redis, split": RedisSettings(shards=4, split_at=1, server_time=False),
+            "redis, cluster": RedisSettings(shards=16, split_at=2, server_time=False),
+        }[kind]
+        server = request.getfixturevalue("live_redis_cluster" if "cluster" in kind else "live_redis")
+        store = RedisCounterStore(RedisLink(server.url), ManualClock(NOW), settings)
+        await store.start()
+        yield store
+        await store.close()
+
+
+ALL = ["memory", "memory+journal", "redis", "redis, split", "redis, cluster"]
+
+
+@pytest.fixture(params=ALL)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CounterStore]:
+    async with opened(request.param, request, tmp_path) as store:
+        yield store
+
+
+@pytest.fixture(params=ALL[:3])
+async def small_store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CounterStore]:
+    """A store with room for five viewers."""
+    async with opened(request.param, request, tmp_path) as store:
+        yield store
 
 
 async def test_a_viewer_lives_until_its_expiry_and_not_longer(store: CounterStore) -> None:
@@ -91,15 +121,15 @@ async def test_the_sweep_names_what_changed_once_even_when_a_read_noticed_first(
     assert list(await store.sweep(NOW + 2000)) == [2]
 
 
-async def test_a_full_store_refuses_strangers_and_serves_who_is_here(store: CounterStore) -> None:
+async def test_a_full_store_refuses_strangers_and_serves_who_is_here(small_store: CounterStore) -> None:
     for number in range(SMALL):
-        await store.touch(number, LOCAL, key(number), NOW + 1000, NOW)
+        await small_store.touch(number, LOCAL, key(number), NOW + 1000, NOW)
     with pytest.raises(StorageUnavailable):
-        await store.touch(0, LOCAL, key(99), NOW + 1000, NOW)
+        await small_store.touch(0, LOCAL, key(99), NOW + 1000, NOW)
     with pytest.raises(StorageUnavailable):
-        await store.touch(99, LOCAL, key(99), NOW + 1000, NOW)
-    assert not await store.touch(0, LOCAL, key(0), NOW + 2000, NOW)
-    assert await store.touch(99, LOCAL, key(99), NOW + 2000, NOW + 1000), "expired viewers make room"
+        await small_store.touch(99, LOCAL, key(99), NOW + 1000, NOW)
+    assert not await small_store.touch(0, LOCAL, key(0), NOW + 2000, NOW)
+    assert await small_store.touch(99, LOCAL, key(99), NOW + 2000, NOW + 1000), "expired viewers make room"
 
 
 async def test_totals_are_ordered_and_a_tie_goes_to_the_later_arrival(store: CounterStore) -> None:

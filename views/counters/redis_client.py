@@ -1,0 +1,252 @@
+"""The way to Redis: one address for every kind of set-up, and concurrent calls sent together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from redis.asyncio import Redis, RedisCluster, Sentinel
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import parse_url
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import NoScriptError, RedisError, ResponseError
+
+from foundation.errors import ConfigError, StorageUnavailable
+from foundation.metrics import Metrics
+from views.counters.redis_scripts import Script
+
+_SURROUNDINGS = {
+    "OOM": "is full (maxmemory)",
+    "READONLY": "is a replica that takes no changes",
+    "LOADING": "is loading its data",
+    "BUSY": "is busy with a script",
+    "MISCONF": "cannot write to its disk",
+    "CLUSTERDOWN": "is a cluster that is down",
+    "MASTERDOWN": "has lost its primary",
+    "NOREPLICAS": "has too few replicas",
+    "TRYAGAIN": "is moving slots",
+    "NOAUTH": "wants a password",
+    "WRONGPASS": "does not take the password",
+    "NOPERM": "does not let this user run scripts",
+}
+"""First words of errors that are not a script's own."""
+
+_LONGEST_CAUSE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """``timeout_ms`` bounds every exchange, connecting included: a call fails after twice that at the latest, having
+    waited for the exchange before its own. ``max_waiting`` calls wait, ``batch`` go in one exchange, ``in_flight``
+    exchanges at a time."""
+
+    timeout_ms: int = 2_000
+    max_waiting: int = 20_000
+    batch: int = 256
+    in_flight: int = 2
+
+
+@dataclass(slots=True)
+class _Waiting:
+    script: Script
+    arguments: tuple[bytes | str | int, ...]
+    answer: asyncio.Future[Any]
+
+
+class RedisLink:
+    """Runs scripts. Calls of one turn of the event loop, and those that come while an exchange is under way, go out
+    together.
+
+    ``url``: ``redis://``, ``rediss://`` (TLS), ``unix:///socket``, ``redis+cluster://host:port,host:port``,
+    ``redis+sentinel://host:port,host:port/service/db``, the last two with ``rediss+`` as well. Raises ConfigError.
+    Nothing is repeated after a failure: whoever called decides. Connections come back by themselves.
+    """
+
+    def __init__(self, url: str, settings: LinkSettings | None = None, metrics: Metrics | None = None) -> None:
+        self.settings = settings or LinkSettings()
+        self.place = place_of(url)
+        self._timeout_s = self.settings.timeout_ms / 1000
+        try:
+            self._redis: Any = _connect(url, self._timeout_s)
+        except (ValueError, RedisError) as problem:
+            raise ConfigError("storage.live", f"{self.place} cannot be used: {problem}") from problem
+        self._queue: deque[_Waiting] = deque()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._woken = self._closed = False
+        metrics = metrics or Metrics()
+        self._refused = metrics.counter("fediviews_live_store_refused", "Calls that found the way to Redis crowded")
+        self._failed = metrics.counter("fediviews_live_store_failures", "Exchanges with Redis that failed")
+        self._exchanges = metrics.counter("fediviews_live_store_exchanges", "Exchanges with Redis")
+        self._calls = metrics.counter("fediviews_live_store_calls", "Scripts run on Redis")
+        metrics.gauge_from("fediviews_live_store_waiting", "Calls that wait for Redis", lambda: len(self._queue))
+
+    async def ping(self) -> None:
+        """Raises StorageUnavailable naming where, and why it does not answer."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError) as problem:
+            raise self._unavailable(problem) from problem
+
+    def run(self, script: Script, *arguments: bytes | str | int) -> asyncio.Future[Any]:
+        """``arguments``: the base of the shard (KEYS[1]), then ARGV. The answer is a number, bytes or a list of those.
+
+        Awaiting it raises StorageUnavailable; so does the call when too many wait already.
+        """
+        if self._closed or len(self._queue) >= self.settings.max_waiting:
+            self._refused.inc()
+            raise StorageUnavailable(f"live store {self.place}: too many calls wait for it")
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(script, arguments, loop.create_future())
+        self._queue.append(waiting)
+        if not self._woken:
+            self._woken = True
+            loop.call_soon(self._flush)
+        return waiting.answer
+
+    async def close(self) -> None:
+        """Whoever still waits gets StorageUnavailable."""
+        self._closed = True
+        for task in tuple(self._sending):
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        self._fail(self._queue, StorageUnavailable(f"live store {self.place}: closed"))
+        self._queue.clear()
+        await self._redis.aclose()
+
+    def _flush(self) -> None:
+        self._woken = False
+        while self._queue and len(self._sending) < self.settings.in_flight:
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), self.settings.batch))]
+            task = asyncio.get_running_loop().create_task(self._send(batch))
+            self._sending.add(task)
+            task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if self._queue and not self._closed:
+            self._flush()
+
+    async def _send(self, batch: list[_Waiting]) -> None:
+        self._exchanges.inc()
+        self._calls.inc(len(batch))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                again = self._answer(batch, await self._exchange(batch, by_name=True))
+                if again:
+                    self._answer(again, await self._exchange(again, by_name=False))
+        except (RedisError, OSError, TimeoutError) as problem:
+            self._failed.inc()
+            unavailable = self._unavailable(problem)
+            # What gathered meanwhile would only wait for the same.
+            self._fail(batch, unavailable)
+            self._fail(self._queue, unavailable)
+            self._queue.clear()
+        except asyncio.CancelledError:
+            self._fail(batch, StorageUnavailable(f"live store {self.place}: closed"))
+            raise
+        except Exception as bug:
+            self._fail(batch, bug)
+
+    async def _exchange(self, batch: list[_Waiting], *, by_name: bool) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for each in batch:
+            if by_name:
+                pipeline.execute_command("EVALSHA", each.script.sha, 1, *each.arguments)
+            else:
+                # Redis was started anew, or this node never saw the script: with its text it keeps it.
+                pipeline.execute_command("EVAL", each.script.text, 1, *each.arguments)
+        answers: list[Any] = await pipeline.execute(raise_on_error=False)
+        return answers
+
+    def _answer(self, batch: list[_Waiting], answers: list[Any]) -> list[_Waiting]:
+        """Hand out; what Redis did not know the script of, and so did not run, comes back."""
+        unknown: list[_Waiting] = []
+        for each, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, NoScriptError):
+                unknown.append(each)
+            elif each.answer.done():
+                continue
+            elif isinstance(answer, Exception):
+                each.answer.set_exception(self._judged(answer, each.script))
+            else:
+                each.answer.set_result(answer)
+        return unknown
+
+    def _judged(self, problem: Exception, script: Script) -> Exception:
+        word = str(problem).split(" ", 1)[0]
+        if not isinstance(problem, ResponseError) or word in _SURROUNDINGS or type(problem) is not ResponseError:
+            return self._unavailable(problem)
+        for known in _SURROUNDINGS:
+            if f"{known} " in str(problem):
+                return self._unavailable(ResponseError(f"{known} "))
+        return RuntimeError(f"script {script.name}: {str(problem)[:_LONGEST_CAUSE]}")
+
+    def _unavailable(self, problem: BaseException) -> StorageUnavailable:
+        if isinstance(problem, TimeoutError) or "imeout" in type(problem).__name__:
+            return StorageUnavailable(f"live store {self.place}: no answer within {self._timeout_s:g} s")
+        word = str(problem).split(" ", 1)[0]
+        cause = _SURROUNDINGS.get(word) or f"does not answer ({type(problem).__name__})"
+        return StorageUnavailable(f"live store {self.place} {cause}")
+
+    def _fail(self, waiting: list[_Waiting] | deque[_Waiting], problem: Exception) -> None:
+        for each in waiting:
+            if not each.answer.done():
+                each.answer.set_exception(problem)
+                # Whoever stopped waiting is not to be told.
+                each.answer.exception()
+
+
+def place_of(url: str) -> str:
+    """``url`` without user, password and options: for messages."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _connect(url: str, timeout_s: float) -> Any:
+    options: dict[str, Any] = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+    once = Retry(NoBackoff(), 0)
+    scheme, _, rest = url.partition("://")
+    base, _, kind = scheme.partition("+")
+    if not kind:
+        return Redis.from_url(url, **options, retry=once)
+    parts = urlsplit(f"{base}://{rest}")
+    user, _, hosts = parts.netloc.rpartition("@")
+    nodes = [_node(host) for host in hosts.split(",")]
+    first = parts._replace(netloc=(f"{user}@" if user else "") + hosts.split(",")[0])
+    if kind == "cluster":
+        kwargs: dict[str, Any] = {**parse_url(urlunsplit(first._replace(path=""))), **options}
+        for unused in ("host", "port", "db"):
+            kwargs.pop(unused, None)
+        if kwargs.pop("connection_class", None) is not None:
+            kwargs["ssl"] = True
+        startup = [ClusterNode(host, port) for host, port in nodes]
+        return RedisCluster(startup_nodes=startup, **kwargs, retry=Retry(NoBackoff(), 2))
+    return _sentinel(first, nodes, options, once)
+
+
+def _sentinel(first: Any, nodes: list[tuple[str, int]], options: dict[str, Any], once: Retry) -> Any:
+    """``/service/db``; ``sentinel_password`` in the query is for the sentinels, all else for the servers."""
+    service, _, database = first.path.lstrip("/").partition("/")
+    query = dict(parse_qsl(first.query))
+    sentinels: dict[str, Any] = dict(options)
+    if "sentinel_password" in query:
+        sentinels["password"] = query.pop("sentinel_password")
+    kwargs = parse_url(urlunsplit(first._replace(path=f"/{database}" if database else "", query=urlencode(query))))
+    servers: dict[str, Any] = {**kwargs, **options, "retry": once}
+    for unused in ("host", "port"):
+        servers.pop(unused, None)
+    if servers.pop("connection_class", None) is not None:
+        servers["ssl"] = True
+    return Sentinel(nodes, sentinel_kwargs=sentinels, **servers).master_for(service)  # type: ignore[no-untyped-call]
+
+
+def _node(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("names no host")
+    return parts.hostname, parts.port or 6379

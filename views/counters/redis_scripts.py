@@ -1,0 +1,479 @@
+"""The Lua scripts of the Redis store. Each runs on one shard, as one step, in time that is bounded.
+
+``KEYS[1]`` is the base of the shard's keys, all of them on its slot. ``ARGV`` begins with the caller's clock (empty:
+the caller's instants are taken as they are), the instant asked about, and the life of keys, in milliseconds. Inside,
+time is the server's: what the caller says is moved by the difference of the two clocks at this moment, and moved back
+in answers.
+
+=================  ====  =======================================================================================
+key after base     type
+=================  ====  =======================================================================================
+``v:VIDEO:SOURCE`` zset  viewer (16 bytes) -> end; SOURCE is empty for ours
+``s:VIDEO``        set   sources with viewers
+``h:VIDEO``        text  the video is hot: who belongs to another shard is not added here
+``t:VIDEO``        hash  the origin's total: count, exp, fresh, order, ours, granted
+``o:VIDEO``        hash  viewer -> since, then end and acknowledgement of the last tell and of the one before
+``oe``             zset  VIDEO:VIEWER -> when what was told of it can be forgotten
+``ov``             zset  videos of which something is told -> when that ends
+``due``            zset  VIDEO:SOURCE, and VIDEO:= for totals -> not later than the first end in it
+``n``              text  viewers in the shard
+``ended``          set   videos that lost viewers or their total since the last sweep
+``seq``, ``chg``   zset  video -> number of its last change; numbers grow, also over a flush
+``c``              zset  VIDEO:GENERATION:VIEWER -> until when its view is claimed
+``g``              hash  video -> generation: a forgotten video's claims and progress are those of an earlier one
+``p``, ``pe``      hash, zset  VIDEO:GENERATION:VIEWER -> watch progress; -> when its viewer was silent for too long
+=================  ====  =======================================================================================
+
+Every key has a life, renewed while it is used: what nobody sweeps any more cleans itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """Lua text, and the SHA-1 by which Redis knows it."""
+
+    name: str
+    text: str = field(repr=False)
+    sha: str = ""
+
+
+_PRELUDE = """
+local call, B, shift = redis.call, KEYS[1], 0
+if ARGV[1] ~= '' then
+  local time = call('TIME')
+  shift = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
+end
+local now, TTL = ARGV[2] + shift, ARGV[3]
+local function text(number) return string.format('%.0f', number) end
+local function renew(...)
+  for _, name in ipairs({...}) do call('PEXPIRE', B .. name, TTL) end
+end
+local function moved(video)
+  if call('EXISTS', B .. 'seq') == 0 then call('SET', B .. 'seq', text(now * 1000)) end
+  call('ZADD', B .. 'chg', call('INCR', B .. 'seq'), video)
+  renew('seq', 'chg')
+end
+local function ended(video)
+  call('SADD', B .. 'ended', video)
+  renew('ended')
+  moved(video)
+end
+local function parted(id)
+  local colon = string.find(id, ':', 1, true)
+  return string.sub(id, 1, colon - 1), string.sub(id, colon + 1)
+end
+local function closed(video, source, group)
+  call('SREM', B .. 's:' .. video, source)
+  call('ZREM', B .. 'due', group)
+end
+local function fresh(video)
+  local till = call('HGET', B .. 't:' .. video, 'fresh')
+  return till and tonumber(till)
+end
+"""
+
+_DRAIN = """
+local function look_total(video, group)
+  local till = fresh(video)
+  if till and till > now then
+    call('ZADD', B .. 'due', till, group)
+    return
+  end
+  call('ZREM', B .. 'due', group)
+  if till then
+    call('DEL', B .. 't:' .. video)
+    ended(video)
+  end
+end
+local lost = 0
+local function look(group)
+  local video, source = parted(group)
+  if source == '=' then return look_total(video, group) end
+  local key, most = B .. 'v:' .. group, 5000
+  local over, gone = call('ZCOUNT', key, '-inf', now), 0
+  if over > most then
+    gone = call('ZREMRANGEBYRANK', key, 0, most - 1)
+  elseif over > 0 then
+    gone = call('ZREMRANGEBYSCORE', key, '-inf', now)
+  end
+  if gone > 0 then
+    call('DECRBY', B .. 'n', gone)
+    ended(video)
+  end
+  local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')
+  if first[2] then
+    call('ZADD', B .. 'due', first[2], group)
+  else
+    if gone == 0 then lost = 1 end
+    closed(video, source, group)
+  end
+end
+local function drain(most)
+  local groups = call('ZRANGEBYSCORE', B .. 'due', '-inf', now, 'LIMIT', 0, most)
+  for _, group in ipairs(groups) do look(group) end
+  return #groups
+end
+"""
+
+
+_DROP_PEERS = """
+local function drop_peers(video)
+  for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
+    if source ~= '' then
+      local group = video .. ':' .. source
+      call('DECRBY', B .. 'n', call('ZCARD', B .. 'v:' .. group))
+      call('UNLINK', B .. 'v:' .. group)
+      closed(video, source, group)
+    end
+  end
+end
+"""
+
+
+def _script(name: str, body: str, *parts: str) -> Script:
+    text = "".join((_PRELUDE, *parts, body))
+    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+TOUCH = _script(
+    "touch",
+    """
+local video, source, viewer, exp, role = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8]
+if exp <= now then return 0 end
+local group = video .. ':' .. source
+local key = B .. 'v:' .. group
+local old = call('ZSCORE', key, viewer)
+old = old and tonumber(old)
+if old and old > now then
+  if exp > old then
+    call('ZADD', key, exp, viewer)
+    -- Not at every touch: lives of keys have a minute and more to spare.
+    if math.floor(old / 30000) ~= math.floor(exp / 30000) then
+      renew('v:' .. group, 's:' .. video, 'due', 'n')
+    end
+  end
+  return 0
+end
+if role == 'known' then return 3 end
+if role == 'guest' then
+  local split = tonumber(ARGV[10])
+  if call('EXISTS', B .. 'h:' .. video) == 1 or (split > 0 and call('ZCARD', key) >= split) then
+    call('SET', B .. 'h:' .. video, 1, 'PX', TTL)
+    return 2
+  end
+end
+if not old then
+  local limit = tonumber(ARGV[9])
+  if tonumber(call('GET', B .. 'n') or 0) >= limit then
+    drain(100)
+    if tonumber(call('GET', B .. 'n') or 0) >= limit then return 4 end
+  end
+  call('INCR', B .. 'n')
+end
+call('ZADD', key, exp, viewer)
+call('ZADD', B .. 'due', 'LT', exp, group)
+call('SADD', B .. 's:' .. video, source)
+renew('v:' .. group, 's:' .. video, 'due', 'n')
+moved(video)
+return 1
+""",
+    _DRAIN,
+)
+"""video, source, viewer, end, role, room, split at -> a number of ``Touched``.
+
+Role ``own``: this is its shard. ``guest``: this is the home, its own shard is another. ``known``: only extend.
+"""
+
+HAS = _script(
+    "has",
+    """
+local till = call('ZSCORE', B .. 'v:' .. ARGV[4] .. ':' .. ARGV[5], ARGV[6])
+return {(till and tonumber(till) > now) and 1 or 0, call('EXISTS', B .. 'h:' .. ARGV[4])}
+""",
+)
+"""video, source, viewer -> here, hot."""
+
+LEAVE = _script(
+    "leave",
+    """
+local video, source = ARGV[4], ARGV[5]
+local group = video .. ':' .. source
+local key = B .. 'v:' .. group
+local till, hot = call('ZSCORE', key, ARGV[6]), call('EXISTS', B .. 'h:' .. video)
+if not till then return {0, hot} end
+call('ZREM', key, ARGV[6])
+call('DECR', B .. 'n')
+if call('EXISTS', key) == 0 then closed(video, source, group) end
+if tonumber(till) <= now then
+  ended(video)
+  return {0, hot}
+end
+moved(video)
+return {1, hot}
+""",
+)
+"""video, source, viewer -> was here, hot."""
+
+READ = _script(
+    "read",
+    """
+local rows, since = {}, '(' .. text(now)
+for i = 4, #ARGV do
+  local video = ARGV[i]
+  local row, till = {call('EXISTS', B .. 'h:' .. video), false}, fresh(video)
+  if till and till > now then
+    local kept = call('HMGET', B .. 't:' .. video, 'count', 'exp', 'order', 'ours', 'granted')
+    row[2] = {kept[1], text(kept[2] - shift), kept[3], kept[4], kept[5]}
+  end
+  for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
+    local count = call('ZCOUNT', B .. 'v:' .. video .. ':' .. source, since, '+inf')
+    if count > 0 then
+      row[#row + 1] = source
+      row[#row + 1] = count
+    end
+  end
+  rows[#rows + 1] = row
+end
+return rows
+""",
+)
+"""videos -> for each: hot, total or nothing, then source and count by turns."""
+
+PUT_TOTAL = _script(
+    "put_total",
+    """
+local video, exp, granted = ARGV[4], ARGV[6] + shift, tonumber(ARGV[9])
+local till = exp + math.floor(math.max(0, granted) / 4)
+local known = fresh(video)
+if till <= now then return {0, 0} end
+if known and known > now and tonumber(call('HGET', B .. 't:' .. video, 'order')) > tonumber(ARGV[7]) then
+  return {0, 0}
+end
+call('HSET', B .. 't:' .. video, 'count', ARGV[5], 'exp', text(exp), 'fresh', text(till), 'order', ARGV[7],
+  'ours', ARGV[8], 'granted', ARGV[9])
+call('ZADD', B .. 'due', till, video .. ':=')
+renew('t:' .. video, 'due')
+drop_peers(video)
+moved(video)
+return {1, call('EXISTS', B .. 'h:' .. video)}
+""",
+    _DROP_PEERS,
+)
+"""video, count, end, order, ours, granted -> taken, hot."""
+
+DROP_PEERS = _script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", _DROP_PEERS)
+"""video -> 1; on the other shards of a hot video whose total came."""
+
+WATCHED = _script(
+    "watched",
+    """
+local found, seen, since = {}, {}, '(' .. text(now)
+for _, group in ipairs(call('ZRANGE', B .. 'due', 0, -1)) do
+  local video, source = parted(group)
+  if not seen[video] then
+    local alive
+    if source == '=' then
+      local till = fresh(video)
+      alive = till and till > now
+    else
+      alive = call('ZCOUNT', B .. 'v:' .. group, since, '+inf') > 0
+    end
+    if alive then
+      seen[video] = true
+      found[#found + 1] = tonumber(video)
+    end
+  end
+end
+return found
+""",
+)
+"""-> videos with anything alive in this shard."""
+
+SWEEP = _script(
+    "sweep",
+    """
+local most = tonumber(ARGV[4])
+local again = drain(most) == most and 1 or 0
+local told = call('ZRANGEBYSCORE', B .. 'oe', '-inf', now, 'LIMIT', 0, most)
+for _, id in ipairs(told) do
+  local video, viewer = parted(id)
+  call('HDEL', B .. 'o:' .. video, viewer)
+  call('ZREM', B .. 'oe', id)
+end
+if #told == most then again = 1 end
+call('ZREMRANGEBYSCORE', B .. 'ov', '-inf', now)
+call('ZREMRANGEBYRANK', B .. 'chg', 0, -ARGV[5] - 1)
+local found = call('SPOP', B .. 'ended', most)
+if #found == most then again = 1 end
+return {again, lost, found}
+""",
+    _DRAIN,
+)
+"""most at once, changes kept -> whether there is more, whether to recount, videos that changed."""
+
+RECOUNT = _script(
+    "recount",
+    """
+local viewers = 0
+for _, group in ipairs(call('ZRANGE', B .. 'due', 0, -1)) do
+  local video, source = parted(group)
+  if source ~= '=' then
+    local count = call('ZCARD', B .. 'v:' .. group)
+    viewers = viewers + count
+    if count == 0 then closed(video, source, group) end
+  end
+end
+call('SET', B .. 'n', viewers, 'PX', TTL)
+return viewers
+""",
+)
+"""-> viewers in the shard, counted one group after another: after keys ended unswept."""
+
+FORGET_SOURCE = _script(
+    "forget_source",
+    """
+local source = ARGV[4]
+for _, group in ipairs(call('ZRANGE', B .. 'due', 0, -1)) do
+  local video, of = parted(group)
+  if of == source then
+    call('DECRBY', B .. 'n', call('ZCARD', B .. 'v:' .. group))
+    call('UNLINK', B .. 'v:' .. group)
+    closed(video, source, group)
+    ended(video)
+  end
+end
+return 1
+""",
+)
+"""source -> 1."""
+
+FORGET_VIDEO = _script(
+    "forget_video",
+    """
+local video = ARGV[4]
+for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
+  local group = video .. ':' .. source
+  call('DECRBY', B .. 'n', call('ZCARD', B .. 'v:' .. group))
+  call('UNLINK', B .. 'v:' .. group)
+  call('ZREM', B .. 'due', group)
+end
+for _, viewer in ipairs(call('HKEYS', B .. 'o:' .. video)) do call('ZREM', B .. 'oe', video .. ':' .. viewer) end
+call('UNLINK', B .. 's:' .. video, B .. 'h:' .. video, B .. 't:' .. video, B .. 'o:' .. video)
+call('ZREM', B .. 'due', video .. ':=')
+call('ZREM', B .. 'ov', video)
+call('SREM', B .. 'ended', video)
+if ARGV[5] == 'all' then
+  call('HINCRBY', B .. 'g', video, 1)
+  call('PEXPIRE', B .. 'g', ARGV[6])
+end
+moved(video)
+return 1
+""",
+)
+"""video, ``all`` or ``live`` (claims and progress stay), life of generations -> 1."""
+
+TOLD = _script(
+    "told",
+    """
+local found, kept = {}, call('HGETALL', B .. 'o:' .. ARGV[4])
+local function add(viewer, since, exp, ack)
+  if tonumber(exp) > now then
+    found[#found + 1] = {viewer, since, text(exp - shift), ack == '0' and ack or text(ack - shift)}
+  end
+end
+for i = 1, #kept, 2 do
+  local since, exp, ack, exp2, ack2 = string.match(kept[i + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  add(kept[i], since, exp, ack)
+  add(kept[i], since, exp2, ack2)
+end
+return found
+""",
+)
+"""video -> viewer, since, end, acknowledgement of each tell that lasts beyond the instant asked about."""
+
+MARK_TOLD = _script(
+    "mark_told",
+    """
+local video, viewer, since, exp, ack = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8]
+local key, id, exp2, ack2 = B .. 'o:' .. video, video .. ':' .. viewer, '0', '0'
+if ack ~= '0' then ack = text(ack + shift) end
+local before = call('HGET', key, viewer)
+if before then
+  local since1, last, acked, last2, acked2 = string.match(before, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+  if since1 == since then
+    -- The same life said twice differs by what the two clocks were measured apart.
+    if acked ~= '0' and math.abs(last - exp) > 100 then
+      exp2, ack2 = last, acked
+    else
+      exp2, ack2 = last2, acked2
+    end
+  end
+elseif call('ZCARD', B .. 'oe') >= tonumber(ARGV[9]) then
+  return 4
+end
+call('HSET', key, viewer, table.concat({since, text(exp), ack, exp2, ack2}, ' '))
+local over = math.max(exp, tonumber(exp2)) + ARGV[10]
+call('ZADD', B .. 'oe', over, id)
+call('ZADD', B .. 'ov', 'GT', over, video)
+renew('o:' .. video, 'oe', 'ov')
+return 1
+""",
+)
+"""video, viewer, since, end, acknowledgement, room, memory -> 1, or 4: no room."""
+
+TOLD_VIDEOS = _script(
+    "told_videos",
+    """
+call('ZREMRANGEBYSCORE', B .. 'ov', '-inf', now)
+return call('ZRANGE', B .. 'ov', 0, -1)
+""",
+)
+"""-> videos at home here of which something is told."""
+
+CHANGES = _script(
+    "changes",
+    """
+return call('ZRANGEBYSCORE', B .. 'chg', '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
+""",
+)
+"""number seen, most at once -> video and number of its last change by turns, oldest first."""
+
+_GENERATION = """
+local function named(video, viewer)
+  local generation = call('HGET', B .. 'g', video)
+  if generation then renew('g') end
+  return video .. ':' .. (generation or '0') .. ':' .. viewer
+end
+"""
+
+CLAIM = _script(
+    "claim",
+    """
+local id, till = named(ARGV[4], ARGV[5]), ARGV[6] + shift
+local old = call('ZSCORE', B .. 'c', id)
+if old and tonumber(old) > now then return 0 end
+if till <= now then return 1 end
+if not old and call('ZCARD', B .. 'c') >= tonumber(ARGV[7]) then
+  call('ZREMRANGEBYSCORE', B .. 'c', '-inf', now)
+  if call('ZCARD', B .. 'c') >= tonumber(ARGV[7]) then return 4 end
+end
+-- Each claim takes away more ended ones than it adds.
+local ends = call('ZRANGE', B .. 'c', 0, 3, 'WITHSCORES')
+for i = 1, #ends, 2 do
+  if tonumber(ends[i + 1]) <= now then call('ZREM', B .. 'c', ends[i]) end
+end
+call('ZADD', B .. 'c', till, id)
+renew('c')
+return 1
+""",
+    _GENERATION,
+)
+"""video, viewer, until, room -> taken now, or 4: no room. The life of keys is that of claims."""
+
+RELEASE = _script("release", "return call('ZREM', B .. 'c', named(ARGV[4], ARGV[5]))\n", _GENERATION)
+"""video, viewer -> whether there was one."""
