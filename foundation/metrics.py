@@ -28,7 +28,11 @@ class Metrics:
         return gauge
 
     def histogram(
-        self, name: str, help_text: str, labels: Sequence[str] = (), buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS
+        self,
+        name: str,
+        help_text: str,
+        labels: Sequence[str] = (),
+        buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS,
     ) -> Histogram:
         return Histogram(name, help_text, labels, buckets=buckets, registry=self.registry)
 

@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from foundation.errors import ConfigError
+from foundation.errors import ConfigError, Refused
 from foundation.principal import Principal, Role
 
 MAX_TOKEN_CHARS = 512
@@ -15,6 +15,14 @@ MAX_TOKEN_CHARS = 512
 
 MIN_TOKEN_CHARS = 8
 """Shorter configured values could be guessed over the network."""
+
+NO_TOKEN = Refused("token_missing", "A bearer token is needed", 401)
+BAD_TOKEN = Refused("token_invalid", "Token is invalid", 401)
+
+
+def lacks(principal: Principal, role: Role) -> Refused | None:
+    """``role_missing`` (403) when this caller may not act in that role."""
+    return None if principal.may(role) else Refused("role_missing", f"This needs a token of role {role.value}", 403)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +75,15 @@ class TokenBook:
             if hmac.compare_digest(entry.digest, digest):
                 found = entry.principal
         return found
+
+    def require(self, bearer: str | None, role: Role) -> Principal | Refused:
+        """The caller in that role; refused: ``token_missing``, ``token_invalid`` (401), ``role_missing`` (403)."""
+        if bearer is None:
+            return NO_TOKEN
+        principal = self.authenticate(bearer)
+        if principal is None:
+            return BAD_TOKEN
+        return lacks(principal, role) or principal
 
     def __len__(self) -> int:
         return len(self._entries)

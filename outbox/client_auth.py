@@ -11,7 +11,7 @@ from federation.signatures.verifier import Profile, PublicKey, SignedRequest, ch
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.principal import Principal, Role
-from foundation.tokens import TokenBook
+from foundation.tokens import BAD_TOKEN, NO_TOKEN, TokenBook, lacks
 from foundation.web import bearer_token
 
 
@@ -48,10 +48,9 @@ class ClientAuthenticator:
     def authenticate(self, request: web.BaseRequest, body: bytes) -> Principal | Refused:
         token = bearer_token(request)
         if token is not None:
-            principal = self._tokens.authenticate(token)
-            return principal or Refused("bad_token", "this token is nobody's", 401)
+            return self._tokens.authenticate(token) or BAD_TOKEN
         if "Signature" not in request.headers:
-            return Refused("no_token", "a bearer token or a signature is needed", 401)
+            return NO_TOKEN
         headers = tuple((name, value) for name, value in request.headers.items())
         signed = SignedRequest(request.method, request.raw_path, headers, body)
         inspected = inspect(signed, self._profile, self._clock.now_ms())
@@ -69,4 +68,4 @@ def may(principal: Principal | Refused, role: Role) -> Refused | None:
     """None when the principal may act in this role, else why not (401 or 403)."""
     if isinstance(principal, Refused):
         return principal
-    return None if principal.may(role) else Refused("forbidden", f"this needs the role {role.value}", 403)
+    return lacks(principal, role)

@@ -16,7 +16,6 @@ from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.tokens import TokenBook
 from foundation.web import bearer_token, read_body
-from outbox.client_auth import may
 from outbox.following import Following
 from outbox.waiting import available
 
@@ -87,9 +86,8 @@ class FollowRoutes:
         return web.Response(status=204) if ended else problems.problem(404, "There is no such follow.")
 
     def _judge(self, request: web.Request) -> Refused | None:
-        token = bearer_token(request)
-        principal = None if token is None else self._tokens.authenticate(token)
-        return may(principal or Refused("no_token", "an administrator's token is needed", 401), Role.ADMIN)
+        principal = self._tokens.require(bearer_token(request), Role.ADMIN)
+        return principal if isinstance(principal, Refused) else None
 
     def _page(self, request: web.Request) -> tuple[int, int, FollowState | None] | Refused:
         refusal = self._judge(request)

@@ -33,13 +33,8 @@ def setup_routes(
 
     def for_admins(handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
-            token = bearer_token(request)
-            principal = tokens.authenticate(token) if token else None
-            if principal is None:
-                return problems.refused(Refused("token_invalid", "an admin token is needed", 401))
-            if not principal.may(Role.ADMIN):
-                return problems.refused(Refused("role_missing", "this needs a token of role admin", 403))
-            return await handler(request)
+            principal = tokens.require(bearer_token(request), Role.ADMIN)
+            return problems.refused(principal) if isinstance(principal, Refused) else await handler(request)
 
         return guarded
 

@@ -26,7 +26,6 @@ from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
 
-NODEINFO_LIFE_MS = 86_400_000
 NODEINFO_RETRY_MS = 3_600_000
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
@@ -53,12 +52,14 @@ class Peers:
         max_followers: int = 20_000,
         max_followers_per_host: int = 200,
         clock_skew_ms: int = 1_800_000,
+        software_ttl_ms: int = 86_400_000,
     ) -> None:
         self._database = database
         self._clock = clock
         self._events = events
         self._policies = Policies(policies, open_federation=open_federation, own_host=own_host)
         self._default_quota = default_quota
+        self._software_ttl_ms = software_ttl_ms
         self._max_followers = max_followers
         self._max_followers_per_host = max_followers_per_host
         self._follows = Follows(database, clock, events)
@@ -89,7 +90,7 @@ class Peers:
         return self._policies.may_speak(host)
 
     def may_follow(self, host: str, actor: str, object_: str) -> Refused | None:
-        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached, for who does not follow yet."""
+        """As ``may_speak``, and ``too_many_followers`` (429) when the bounds are reached, for new followers."""
         refusal = self._policies.may_speak(host)
         if refusal is not None or self._follows.is_follower(actor, object_):
             return refusal
@@ -142,9 +143,10 @@ class Peers:
         return software
 
     def nodeinfo_due(self, host: str, now_ms: int) -> bool:
-        """Whether to read a host's NodeInfo (again): daily, and hourly while it is unknown."""
+        """Whether to read a host's NodeInfo (again): each ``software_ttl_ms``, and hourly while it is unknown."""
         checked_ms = self._known.nodeinfo_checked_ms(host)
-        life_ms = NODEINFO_LIFE_MS if self._known.software(host) is not None else NODEINFO_RETRY_MS
+        known = self._known.software(host) is not None
+        life_ms = self._software_ttl_ms if known else min(NODEINFO_RETRY_MS, self._software_ttl_ms)
         return checked_ms is None or not 0 <= now_ms - checked_ms < life_ms
 
     def understands_views(self, host: str) -> bool | None:

@@ -133,7 +133,7 @@ def test_the_walk_sees_what_it_should() -> None:
     """A walk that finds nothing would agree with any document."""
     found = reasons(ROOT)
     assert found["forwarded"] == {202}
-    assert found["no_token"] == {401}
+    assert found["token_missing"] == {401}
     assert found["bad_number"] == set()
     assert found["broken_off"] == {503}
     assert found["key_unavailable"] == {401}

@@ -10,15 +10,13 @@ from aiohttp import web
 from foundation.addresses import network_key
 from foundation.errors import Refused
 from foundation.principal import Principal, Role
-from foundation.tokens import TokenBook
+from foundation.tokens import BAD_TOKEN, NO_TOKEN, TokenBook, lacks
 from foundation.web import ClientAddresses, bearer_token
 from views.ids import parse_video_ref
 from views.model import Privacy, Video
 from views.routes.services import ViewsApi
 from views.sessions import ELSEWHERE, TOKEN_PREFIX, ViewerToken
 
-BAD_TOKEN = Refused("token_invalid", "Token is invalid", 401)
-NO_TOKEN = Refused("token_missing", "A bearer token is needed", 401)
 BAD_ID = Refused("bad_id", "id must be an integer, a UUID or a short UUID", 400)
 NOT_FOUND = Refused("video_not_found", "Video not found", 404)
 
@@ -75,9 +73,7 @@ class Access:
         principal = self.principal(request)
         if principal is None:
             return NO_TOKEN
-        if isinstance(principal, Refused) or principal.may(role):
-            return principal
-        return Refused("role_missing", f"This needs a token of role {role.value}", 403)
+        return principal if isinstance(principal, Refused) else lacks(principal, role) or principal
 
     def viewer_token(self, request: web.BaseRequest, said: str | None = None) -> ViewerToken | Refused | None:
         """The viewer token of a request: in its body (``said``), ``X-Viewer-Token``, the Bearer header, or the query
