@@ -17,8 +17,8 @@ from views.ports import Announcer
 from views.rows import COLUMNS, video_of
 from views.tables import video_views, videos
 
-MoveStays = Callable[[Transaction, int, int], Awaitable[int]]
-"""Gives the saved stays of one video (by number), with sections and roll-ups, to another; returns how many."""
+MoveStays = Callable[[int, int], Awaitable[int]]
+"""Gives the stays of one video (by number), with sections and sums, to another; returns how many."""
 
 NOT_LIVE = Refused("not_live", "Only a live stream has a replay", 409)
 REPLAY_IS_LIVE = Refused("replay_is_live", "A live stream cannot be a replay", 409)
@@ -35,7 +35,7 @@ class Carried:
     stays: int
 
 
-async def no_stays(_tx: Transaction, _live: int, _replay: int) -> int:
+async def no_stays(_live: int, _replay: int) -> int:
     """For a house that keeps no viewer statistics."""
     return 0
 
@@ -61,23 +61,26 @@ class Replays:
         self._move_stays = move_stays
 
     async def carry(self, live: Video, replay: Video) -> Carried | Refused:
-        """Counted views (the total and its hours) and saved stays, in one transaction; both new totals are announced
-        in it. Both videos are ours.
+        """First the viewers' stays, in batches, then the counted views (the total and its hours) in one transaction
+        that announces both new totals. Both videos are ours.
 
-        Refused (409): ``not_live``, ``replay_is_live``. Raises StorageUnavailable; nothing has moved then.
+        Refused: ``not_live``, ``replay_is_live`` (409), ``video_not_found`` (404). Raises StorageUnavailable: a part of
+        the stays may have moved; saying it again moves the rest.
         """
         if not live.is_live:
             return NOT_LIVE
         if replay.is_live:
             return REPLAY_IS_LIVE
-        carried = await self._db.write(partial(self._carry, live=live, replay=replay, now_ms=self._clock.now_ms()))
+        stays = await self._move_stays(live.number, replay.number)
+        work = partial(self._carry, live=live, replay=replay, stays=stays, now_ms=self._clock.now_ms())
+        carried = await self._db.write(work)
         if isinstance(carried, Carried):
             for video in (carried.live, carried.replay):
                 self._catalog.remember(video)
             self._announcer.committed()
         return carried
 
-    async def _carry(self, tx: Transaction, live: Video, replay: Video, now_ms: int) -> Carried | Refused:
+    async def _carry(self, tx: Transaction, live: Video, replay: Video, stays: int, now_ms: int) -> Carried | Refused:
         # Locked in the order of numbers, as counting does, so that two processes never wait for each other.
         numbers = sorted((live.number, replay.number))
         statement = select(*COLUMNS).where(videos.c.number.in_(numbers)).order_by(videos.c.number).with_for_update()
@@ -85,7 +88,6 @@ class Replays:
         if len(now) < 2:
             return GONE
         views = now[live.number].views
-        stays = await self._move_stays(tx, live.number, replay.number)
         await _move_hours(tx, live.number, replay.number)
         if views:
             for number, total in ((live.number, 0), (replay.number, now[replay.number].views + views)):

@@ -10,8 +10,8 @@ from rest_house import CLIPS, HOST, LIVE, SECRET_VIDEO, SHORT, UNKNOWN, VOD, Hou
 from sqlalchemy import select
 
 from foundation.clock import ManualClock
-from foundation.database import Database, Transaction
-from foundation.errors import Refused
+from foundation.database import Database
+from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from views import tallies
 from views.catalog import Catalog
@@ -96,19 +96,19 @@ async def test_a_private_replay_is_told_to_nobody(stage: Stage) -> None:
     assert [video.uuid for video in stage.announcer.moved] == [stage.live.uuid]
 
 
-async def test_stays_move_in_the_same_transaction(stage: Stage) -> None:
+async def test_stays_move_first_and_the_views_only_after_them(stage: Stage) -> None:
     moved: list[tuple[int, int]] = []
 
-    async def move(_tx: Transaction, live: int, replay: int) -> int:
+    async def move(live: int, replay: int) -> int:
         moved.append((live, replay))
         return 7
 
-    async def fail(_tx: Transaction, _live: int, _replay: int) -> int:
-        raise RuntimeError("cannot")
+    async def fail(_live: int, _replay: int) -> int:
+        raise StorageUnavailable("gone")
 
     await stage.count(stage.live, 2)
     broken = Replays(stage.db, stage.catalog, stage.announcer, stage.clock, fail)
-    with pytest.raises(RuntimeError):
+    with pytest.raises(StorageUnavailable):
         await broken.carry(stage.live, stage.replay)
     assert await stage.hours(stage.replay) == {}
     stage.replays = Replays(stage.db, stage.catalog, stage.announcer, stage.clock, move)
