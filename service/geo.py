@@ -21,23 +21,20 @@ class Geo:
 
     def __init__(self, config: Config, clock: Clock, metrics: Metrics, user_agent: str) -> None:
         geoip, federation = config.geoip, config.federation
-        sources = [_source(geoip.country), _source(geoip.city)]
-        self._http: HttpClient | None = None
-        if any(source is not None and source.url is not None for source in sources):
-            self._http = HttpClient(
-                clock,
-                metrics,
-                allow_private_addresses=federation.allow_private_addresses,
-                allow_http=federation.allow_http,
-                user_agent=user_agent,
-                timeout_ms=FETCH_TIMEOUT_MS,
-                connections=2,
-                name="geoip",
-            )
+        self._http = HttpClient(
+            clock,
+            metrics,
+            allow_private_addresses=federation.allow_private_addresses,
+            allow_http=federation.allow_http,
+            user_agent=user_agent,
+            timeout_ms=FETCH_TIMEOUT_MS,
+            connections=2,
+            name="geoip",
+        )
         self._databases = GeoDatabases(
             config.storage.directory / DIRECTORY,
-            country=sources[0],
-            city=sources[1],
+            country=_source(geoip.country),
+            city=_source(geoip.city),
             http=self._http,
             clock=clock,
             metrics=metrics,
@@ -62,8 +59,7 @@ class Geo:
 
     async def stop(self) -> None:
         await self._databases.stop()
-        if self._http is not None:
-            await self._http.close()
+        await self._http.close()
 
 
 def _source(configured: FileOrUrl | None) -> Source | None:
