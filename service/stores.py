@@ -69,7 +69,7 @@ def live_stores(config: Config, clock: Clock, metrics: Metrics) -> LiveStores:
         metrics,
     )
     return LiveStores(
-        MemoryCounterStore(views.max_viewers, recorder=journal, metrics=metrics),
+        MemoryCounterStore(views.max_viewers, recorder=journal, written=journal.written, metrics=metrics),
         ProgressStore(6 * views.max_viewers, recorder=journal, metrics=metrics),
         journal,
         clock,

@@ -115,7 +115,10 @@ class CounterStore(Protocol):
     async def forget_video(self, video: int) -> None: ...
 
     async def claim_view(self, video: int, viewer: bytes, until_ms: int, now_ms: int) -> bool:
-        """Take the right to count this viewer's view until ``until_ms``; False when already taken. Atomic."""
+        """Take the right to count this viewer's view until ``until_ms``; False when already taken. Atomic.
+
+        Returns when that is as safe from the end of the process as the store makes anything.
+        """
 
     async def release_view(self, video: int, viewer: bytes) -> None:
         """Give the right back (counting failed)."""

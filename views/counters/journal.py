@@ -99,6 +99,8 @@ class Journal:
         self._changes = _Changes()
         self._sealed: list[_Changes] = []
         self._task: asyncio.Task[None] | None = None
+        self._next_write: asyncio.Task[None] | None = None
+        self._writing = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._lock_fd = -1
         self._writers: dict[str, SegmentWriter] = {}
@@ -133,6 +135,8 @@ class Journal:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
         self._task = None
+        if self._next_write is not None:
+            await asyncio.gather(self._next_write, return_exceptions=True)
         await self.flush()
         self._thread.shutdown()
         self._thread = None
@@ -147,6 +151,20 @@ class Journal:
         sealed, self._sealed = [*self._sealed, self._changes], []
         self._changes = _Changes()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, sealed, self._clock.now_ms())
+
+    async def written(self) -> None:
+        """Returns when every change told so far is in the file; who asks while one write runs shares the next."""
+        if self._thread is None:
+            return
+        if self._next_write is None:
+            self._next_write = asyncio.create_task(self._write_next(), name="journal write")
+        # Whoever asked may go away; the others still wait for the same write.
+        await asyncio.shield(self._next_write)
+
+    async def _write_next(self) -> None:
+        async with self._writing:
+            self._next_write = None
+            await self.flush()
 
     async def _run(self) -> None:
         next_ms = self._clock.monotonic_ms()
@@ -165,8 +183,10 @@ class Journal:
         self._lock_fd = os.open(settings.directory / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except OSError as error:
             os.close(self._lock_fd)
+            if isinstance(error, BlockingIOError):
+                raise StorageUnavailable(f"another process already uses {settings.directory}") from None
             raise
         keeps = {LIVE: settings.live_keep_ms, CLAIMS: settings.claims_keep_ms, PROGRESS: settings.progress_keep_ms}
         self._writers = {

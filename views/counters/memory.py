@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
@@ -30,6 +30,8 @@ class _Watched:
 class MemoryCounterStore:
     """Exact at every read, O(1) touch, bounded; every change is said to ``recorder``.
 
+    ``written`` waits until what the recorder was told is safe from a kill: a view is counted only then.
+
     Bounds: ``max_viewers`` live viewers, as many told ones, ``max_claims`` views not to be counted again. Whoever is
     beyond raises StorageUnavailable (a told viewer is silently not remembered: the number shown is then too high by
     one until its life at the origin ends) and is counted in ``fediviews_live_refused_total``.
@@ -41,11 +43,13 @@ class MemoryCounterStore:
         *,
         max_claims: int | None = None,
         recorder: Recorder | None = None,
+        written: Callable[[], Awaitable[None]] | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self.max_viewers = max_viewers
         self.max_claims = 6 * max_viewers if max_claims is None else max_claims
         self._recorder: Recorder = recorder or NullRecorder()
+        self._written = written
         self._videos: dict[int, _Watched] = {}
         self._told: dict[int, ToldLives] = {}
         self._claims: dict[int, Lives] = {}
@@ -178,6 +182,9 @@ class MemoryCounterStore:
             raise StorageUnavailable("no room for another view claim")
         self._keep_claim(video, viewer, until_ms)
         self._recorder.view_claimed(video, viewer, until_ms)
+        if self._written is not None:
+            # Before the view is counted: a process that is killed after counting must not count it again.
+            await self._written()
         return True
 
     async def release_view(self, video: int, viewer: bytes) -> None:
