@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -21,6 +22,11 @@ ACCEPT = "application/json"
 MAX_BYTES = 100_000
 MAX_WANTED = 10_000
 CONCURRENCY = 4
+FIRST_RETRY_MS = 2_000
+"""A host that does not say is asked again after this, then after twice as long, and so on."""
+RETRIES = 10
+"""So often; after that it is asked when its news would be due anyway."""
+TICK_MS = 500
 
 
 class HttpGetter(Protocol):
@@ -39,6 +45,16 @@ class SoftwareBook(Protocol):
     def learn_software(self, host: str, document: object, now_ms: int) -> Software | None: ...
 
 
+@dataclass(slots=True)
+class _Silence:
+    """A host that did not say: how often it was asked again, and when it will be (monotonic milliseconds)."""
+
+    scheme: str
+    asked: int
+    wait_ms: int
+    again_ms: int
+
+
 class SoftwareProbe:
     """``ask`` is cheap and never blocks. ``learned`` is called with every host whose software became known."""
 
@@ -51,6 +67,7 @@ class SoftwareProbe:
         self._learned = learned
         self._wanted: OrderedDict[str, str] = OrderedDict()
         self._asking: set[str] = set()
+        self._silent: dict[str, _Silence] = {}
         self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -64,6 +81,7 @@ class SoftwareProbe:
 
     async def start(self) -> None:
         self._tasks = [asyncio.create_task(self._run(), name="software probe") for _ in range(CONCURRENCY)]
+        self._tasks.append(asyncio.create_task(self._ask_again(), name="software retries"))
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -87,12 +105,33 @@ class SoftwareProbe:
             finally:
                 self._asking.discard(host)
 
+    async def _ask_again(self) -> None:
+        while True:
+            await self._clock.sleep_ms(TICK_MS)
+            now_ms = self._clock.monotonic_ms()
+            for host, silence in self._silent.items():
+                if silence.again_ms <= now_ms and host not in self._asking and len(self._wanted) < MAX_WANTED:
+                    silence.again_ms = now_ms + silence.wait_ms
+                    self._wanted.setdefault(host, silence.scheme)
+                    self._wake.set()
+
+    def _note(self, host: str, scheme: str, *, said: bool) -> None:
+        """Plan the next question to a host that did not say what it runs."""
+        silence = self._silent.pop(host, None)
+        if said:
+            return
+        asked = 0 if silence is None else silence.asked + 1
+        if asked < RETRIES and len(self._silent) < MAX_WANTED:
+            wait_ms = FIRST_RETRY_MS << asked
+            self._silent[host] = _Silence(scheme, asked, wait_ms, self._clock.monotonic_ms() + wait_ms)
+
     async def probe(self, host: str, scheme: str = "https") -> Software | None:
         """Ask now. None when the host does not say; that is noted too, so that it is asked again later."""
         document = await self._document(f"{scheme}://{host}/.well-known/nodeinfo")
         target = None if document is None else nodeinfo_url(document, host)
         found = None if target is None else await self._document(target)
         software = self._book.learn_software(host, found, self._clock.now_ms())
+        self._note(host, scheme, said=software is not None)
         if software is not None:
             self._learned(host)
         return software

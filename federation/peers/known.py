@@ -37,7 +37,8 @@ class KnownPeers:
         for row in reversed(list(rows)[: self.limit]):
             known = _Known(ClockOffset(row.clock_offset_ms, max_skew_ms=self._max_skew_ms))
             known.software = row.software
-            known.nodeinfo_checked_ms = row.nodeinfo_checked_ms
+            # Whoever did not say what it runs is asked again after a restart.
+            known.nodeinfo_checked_ms = None if row.software is None else row.nodeinfo_checked_ms
             known.last_seen_ms = row.last_seen_ms
             self._hosts[row.host] = known
 
