@@ -67,6 +67,9 @@ class DurableLane:
             if step is None:
                 break
             steps.append(step)
+            if isinstance(step, _Stuck) and step.outcome.meaning is Meaning.LATER:
+                # The host does not answer: asking it for the next actor would only cost another wait.
+                break
         sent = 0
         for kind, group in groupby(steps, key=type):
             run = list(group)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from federation.actors import ActorDocument
+from federation.signatures.reasons import SignatureReason
 from foundation.clock import Clock
 from foundation.errors import Refused
 
@@ -15,7 +16,9 @@ MAX_ACTORS = 10_000
 LIFE_MS = 86_400_000
 """How long an inbox is believed."""
 REFUSAL_LIFE_MS = 60_000
-"""How long an actor that could not be read is not asked for again."""
+"""How long an actor whose document is gone or nonsense is not asked for again."""
+SILENCE_LIFE_MS = 2_000
+"""Likewise where its host did not answer: waiting longer is the business of whoever delivers to that host."""
 
 
 BROKEN_OFF = "broken_off"
@@ -71,7 +74,8 @@ class InboxDirectory:
     async def _ask(self, actor: str) -> str | Refused:
         document = await self._actors.fetch_actor(actor)
         if isinstance(document, Refused):
-            self._keep(actor, document, REFUSAL_LIFE_MS)
+            silent = document.reason == SignatureReason.KEY_UNAVAILABLE
+            self._keep(actor, document, SILENCE_LIFE_MS if silent else REFUSAL_LIFE_MS)
             return document
         inbox = document.shared_inbox or document.inbox
         self._keep(actor, inbox, LIFE_MS)
