@@ -1,0 +1,57 @@
+"""The command line beside a running service, and what it says of a configuration that cannot be used."""
+
+from __future__ import annotations
+
+from integration.conftest import MakeInstance, Spawn
+from integration.house import Client, run, wait_until
+
+
+async def test_the_command_line_asks_a_running_service(spawn: Spawn, instance: MakeInstance) -> None:
+    origin = await instance()
+    await origin.put_video()
+    process = spawn()
+    nobody = await run("peers", process.config)
+    assert nobody.status == 1
+    assert "is `fediviews serve` running" in nobody.err
+
+    client = await process.start()
+    checked = await run("check-config", process.config)
+    assert (checked.status, checked.err) == (0, "")
+    assert "OK" in checked.out
+    followed = await run("follow", process.config, origin.host)
+    assert followed.status == 0, followed.err
+    await wait_until(client.video)
+    listed = await run("peers", process.config)
+    assert (listed.status, listed.err) == (0, "")
+    row = next(line for line in listed.out.splitlines() if origin.host in line)
+    assert "accepted" in row
+    assert "fediviews" in row
+    ended = await run("unfollow", process.config, origin.host)
+    assert ended.status == 0, ended.err
+    await wait_until(lambda: _nobody_follows(origin))
+    again = await run("unfollow", process.config, origin.host)
+    assert again.status == 1
+    assert "404" in again.err
+    assert "Traceback" not in nobody.err + again.err
+
+
+async def test_a_wrong_configuration_is_named_and_ends_with_two(spawn: Spawn) -> None:
+    process = spawn()
+    written = process.config.read_text()
+    for name, text, named in (
+        ("serve", written.replace("viewer_lifetime: 60s", "viewer_lifetime: 60"), "views.viewer_lifetime"),
+        ("check-config", written + "\nsurprise: 1\n", "surprise"),
+        ("serve", written + "\nstorage: {live: redis://127.0.0.1:1}\n", "storage.live"),
+        ("peers", "a: [b", "not valid YAML"),
+    ):
+        process.config.write_text(text)
+        ran = await run(name, process.config)
+        assert ran.status == 2, (name, ran)
+        assert named in ran.err
+        assert len(ran.err.strip().splitlines()) == 1, ran.err
+    missing = process.config.with_name("missing.yaml")
+    assert (await run("check-config", missing)).status == 2
+
+
+async def _nobody_follows(client: Client) -> bool:
+    return await client.followers() == []
