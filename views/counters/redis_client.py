@@ -13,7 +13,7 @@ from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
 
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
@@ -36,6 +36,8 @@ _SURROUNDINGS = {
 """First words of errors that are not a script's own."""
 
 _LONGEST_CAUSE = 200
+
+_TROUBLE = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class RedisLink:
         self._timeout_s = self.settings.timeout_ms / 1000
         try:
             self._redis: Any = _connect(url, self._timeout_s)
-        except (ValueError, RedisError) as problem:
+        except (ValueError, RedisError, RedisClusterException) as problem:
             raise ConfigError("storage.live", f"{self.place} cannot be used: {problem}") from problem
         self._queue: deque[_Waiting] = deque()
         self._sending: set[asyncio.Task[None]] = set()
@@ -89,7 +91,7 @@ class RedisLink:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._redis.ping()
-        except (RedisError, OSError, TimeoutError) as problem:
+        except _TROUBLE as problem:
             raise self._unavailable(problem) from problem
 
     def run(self, script: Script, *arguments: bytes | str | int) -> asyncio.Future[Any]:
@@ -139,7 +141,7 @@ class RedisLink:
                 again = self._answer(batch, await self._exchange(batch, by_name=True))
                 if again:
                     self._answer(again, await self._exchange(again, by_name=False))
-        except (RedisError, OSError, TimeoutError) as problem:
+        except _TROUBLE as problem:
             self._failed.inc()
             unavailable = self._unavailable(problem)
             # What gathered meanwhile would only wait for the same.
@@ -204,7 +206,7 @@ class RedisLink:
 def place_of(url: str) -> str:
     """``url`` without user, password and options: for messages."""
     parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def _connect(url: str, timeout_s: float) -> Any:
