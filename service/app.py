@@ -160,7 +160,7 @@ class Service:
             app.router,
             metrics=ground.metrics,
             refresh=self._scopes.refresh,
-            checks={"database": self._database_answers},
+            checks={"database": self._database_answers, "live": ground.live.check},
             principal_of=self.tokens.authenticate,
             client_address=lambda request: client_address(request, config.listen.trusted_proxies),
         )

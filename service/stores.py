@@ -1,4 +1,4 @@
-"""Where state lives, built from ``storage``: the SQL database, and the live store with its journal."""
+"""Where state lives, built from ``storage``: the SQL database, the live store, the journal."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from foundation.database import Database
 from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from service.config import SQLITE_FILE, Config
-from service.config.storage import DatabaseKind, LiveKind
+from service.config.storage import DatabaseKind
 from service.migrate import migrate
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
+from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis_client import RedisLink
 from views.counters.restoring import Restoring
 
 JOURNAL_DIRECTORY = "live"
@@ -25,8 +27,6 @@ def check_storage(config: Config) -> None:
     """Refuse what this version cannot do yet, before anything is opened. Raises ConfigError."""
     if config.storage.database.kind is not DatabaseKind.SQLITE:
         raise ConfigError("storage.database", "PostgreSQL is not available in this version; use sqlite")
-    if config.storage.live.kind is not LiveKind.MEMORY:
-        raise ConfigError("storage.live", "Redis is not available in this version; use memory")
 
 
 async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
@@ -39,16 +39,26 @@ async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Datab
 
 @dataclass(frozen=True, slots=True)
 class LiveStores:
-    """Viewers and watch progress in memory, both written to one journal."""
+    """Viewers, in memory or in Redis; watch progress in memory. What is in memory is written to one journal."""
 
-    counters: MemoryCounterStore
+    counters: MemoryCounterStore | RedisCounterStore
     progress: ProgressStore
     journal: Journal
     clock: Clock
 
     async def start(self) -> None:
-        """Take back what the last run wrote, then go on writing."""
-        await self.journal.start(Restoring(self.counters, self.progress, self.clock.now_ms()))
+        """Take back what the last run wrote, then go on writing. Raises StorageUnavailable: Redis does not answer."""
+        if isinstance(self.counters, RedisCounterStore):
+            await self.counters.start()
+            mine = MemoryCounterStore()
+        else:
+            mine = self.counters
+        await self.journal.start(Restoring(mine, self.progress, self.clock.now_ms()))
+
+    async def check(self) -> None:
+        """Raises StorageUnavailable, naming where and why, while the live store does not answer."""
+        if isinstance(self.counters, RedisCounterStore):
+            await self.counters.ping()
 
     async def stop(self) -> None:
         await self.journal.stop()
@@ -56,21 +66,41 @@ class LiveStores:
 
 
 def live_stores(config: Config, clock: Clock, metrics: Metrics) -> LiveStores:
-    views, federation = config.views, config.federation
-    journal = Journal(
-        JournalSettings(
-            config.storage.directory / JOURNAL_DIRECTORY,
-            interval_ms=views.journal_interval_ms,
-            live_keep_ms=max(federation.max_expires_ms * 5 // 4, views.viewer_lifetime_ms) + GRACE_MS,
-            claims_keep_ms=views.view_expiration_ms + GRACE_MS,
-            progress_keep_ms=2 * views.stats_lifetime_ms + GRACE_MS,
-        ),
-        clock,
-        metrics,
+    """Built, not started. Raises ConfigError for an address of Redis that cannot be used."""
+    journal = Journal(_journal_settings(config), clock, metrics)
+    counters: MemoryCounterStore | RedisCounterStore
+    if config.storage.live.url is None:
+        counters = MemoryCounterStore(
+            config.views.max_viewers, recorder=journal, written=journal.written, metrics=metrics
+        )
+    else:
+        link = RedisLink(config.storage.live.url, metrics=metrics)
+        counters = RedisCounterStore(link, clock, _redis_settings(config), metrics)
+    progress = ProgressStore(6 * config.views.max_viewers, recorder=journal, metrics=metrics)
+    return LiveStores(counters, progress, journal, clock)
+
+
+def _longest_life_ms(config: Config) -> int:
+    return max(config.federation.max_expires_ms * 5 // 4, config.views.viewer_lifetime_ms)
+
+
+def _journal_settings(config: Config) -> JournalSettings:
+    views = config.views
+    return JournalSettings(
+        config.storage.directory / JOURNAL_DIRECTORY,
+        interval_ms=views.journal_interval_ms,
+        live_keep_ms=_longest_life_ms(config) + GRACE_MS,
+        claims_keep_ms=views.view_expiration_ms + GRACE_MS,
+        progress_keep_ms=2 * views.stats_lifetime_ms + GRACE_MS,
     )
-    return LiveStores(
-        MemoryCounterStore(views.max_viewers, recorder=journal, written=journal.written, metrics=metrics),
-        ProgressStore(6 * views.max_viewers, recorder=journal, metrics=metrics),
-        journal,
-        clock,
+
+
+def _redis_settings(config: Config) -> RedisSettings:
+    """Every process of one instance comes to the same."""
+    return RedisSettings(
+        prefix=f"fediviews:{config.instance.url.authority}",
+        shards=config.storage.live_shards,
+        max_viewers=config.views.max_viewers,
+        longest_life_ms=_longest_life_ms(config),
+        claim_life_ms=config.views.view_expiration_ms,
     )

@@ -72,11 +72,13 @@ class Listen:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Where state lives. After loading, ``directory`` and an SQLite file's path are absolute."""
+    """Where state lives. After loading, ``directory`` and an SQLite file's path are absolute. ``live_shards`` is for
+    Redis: into how many parts live state is divided."""
 
     directory: Annotated[Path, Parsed(parse_path, "a path")] = Path("data")
     database: Annotated[Database, Parsed(parse_database, "a database")] = _SQLITE
     live: Annotated[Live, Parsed(parse_live, "a live store")] = _MEMORY
+    live_shards: Annotated[int, Whole(1, 256)] = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class LiveKind(enum.Enum):
     MEMORY = "memory"
     REDIS = "redis"
     REDIS_CLUSTER = "redis+cluster"
+    REDIS_SENTINEL = "redis+sentinel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """MEMORY, or REDIS / REDIS_CLUSTER with ``url`` as redis-py takes it (may carry a password: not shown)."""
+    """MEMORY, or one of the others with ``url`` as ``views.counters.redis_client`` takes it (may carry a password: not
+    shown)."""
 
     kind: LiveKind = LiveKind.MEMORY
     url: str | None = field(default=None, repr=False)
@@ -58,21 +60,40 @@ def parse_database(text: str) -> Database:
     raise ValueError("is not a database: write sqlite, sqlite:///path or postgresql://user@host/name")
 
 
+_LIVE_FORMS = "memory, redis://, rediss://, unix://, redis+cluster:// or redis+sentinel://host:port/service"
+
+
 def parse_live(text: str) -> Live:
-    """``memory``, ``redis://host:6379/0``, ``rediss://...``, ``unix://path`` or ``redis+cluster://host:6379``."""
+    """``memory``, ``redis://host:6379/0``, ``rediss://...`` (TLS), ``unix:///path`` (also ``redis+unix:///path``),
+    ``redis+cluster://host:6379,host:6379`` or ``redis+sentinel://host:26379,host:26379/service/0``."""
     if text == "memory":
         return Live()
     if text.startswith(("redis://", "rediss://")):
         _check(text)
         return Live(LiveKind.REDIS, text)
-    if text.startswith("redis+cluster://"):
-        _check(text)
-        return Live(LiveKind.REDIS_CLUSTER, "redis://" + text.removeprefix("redis+cluster://"))
-    if text.startswith("unix://"):
+    if text.startswith(("redis+cluster://", "rediss+cluster://")):
+        _check_each(text)
+        return Live(LiveKind.REDIS_CLUSTER, text)
+    if text.startswith(("redis+sentinel://", "rediss+sentinel://")):
+        _check_each(text)
+        if not urlsplit(text).path.strip("/"):
+            raise ValueError("names no service: write redis+sentinel://host:port/service")
+        return Live(LiveKind.REDIS_SENTINEL, text)
+    if text.startswith(("unix://", "redis+unix://")):
+        text = text.removeprefix("redis+")
         if not urlsplit(text).path.startswith("/"):
             raise ValueError("names no socket: write unix:///path/to/redis.sock")
         return Live(LiveKind.REDIS, text)
-    raise ValueError("is not a live store: write memory, redis://, rediss://, unix:// or redis+cluster://host:port")
+    raise ValueError(f"is not a live store: write {_LIVE_FORMS}")
+
+
+def _check_each(text: str) -> None:
+    """Of several hosts with commas between them."""
+    scheme, _, rest = text.partition("://")
+    hosts, slash, path = rest.partition("/")
+    user, at, hosts = hosts.rpartition("@")
+    for host in hosts.split(","):
+        _check(f"{scheme}://{user}{at}{host}{slash}{path}")
 
 
 def _check(text: str, *, name_needed: bool = False) -> None:
