@@ -38,7 +38,11 @@ Told = Callable[[Tell, int], Awaitable[None]]
 
 
 class TellLane:
-    """Tells origins about viewers of ours."""
+    """Tells origins about viewers of ours.
+
+    ``written`` waits until the names they are told under outlive the process: after a kill the same viewer under a new
+    name would be two there.
+    """
 
     def __init__(
         self,
@@ -49,9 +53,11 @@ class TellLane:
         directory: InboxDirectory,
         told: Told,
         clock: Clock,
+        written: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._actor = actor
         self._slots = slots
+        self._written = written
         self._courier = courier
         self._directory = directory
         self._told = told
@@ -73,6 +79,8 @@ class TellLane:
                 return Served(failure=one)
             else:
                 self._courier.dropped.labels("viewer", one.reason).inc()
+        if outgoing and self._written is not None:
+            await self._written()
         return await self._send(route, outgoing)
 
     async def _outgoing(self, tell: Tell, now_ms: int) -> Outgoing[Tell] | Outcome:

@@ -108,7 +108,15 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower]) -> O
         book=routes,
         lanes=Lanes(
             DurableLane(log=log, courier=courier, directory=directory, policy=retry, clock=clock, random=jitter),
-            TellLane(actor=actor, slots=slots, courier=courier, directory=directory, told=told, clock=clock),
+            TellLane(
+                actor=actor,
+                slots=slots,
+                courier=courier,
+                directory=directory,
+                told=told,
+                clock=clock,
+                written=ground.live.journal.written,
+            ),
             TotalsLane(actor=actor, board=board, courier=courier, numbers=numbers, video_of=video_of, clock=clock),
         ),
         numbers=numbers,

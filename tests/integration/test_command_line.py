@@ -41,7 +41,7 @@ async def test_a_wrong_configuration_is_named_and_ends_with_two(spawn: Spawn) ->
     for name, text, named in (
         ("serve", written.replace("viewer_lifetime: 60s", "viewer_lifetime: 60"), "views.viewer_lifetime"),
         ("check-config", written + "\nsurprise: 1\n", "surprise"),
-        ("serve", written + "\nstorage: {live: redis://127.0.0.1:1}\n", "storage.live"),
+        ("serve", written.replace("role: admin", "role: king"), "tokens[0].role"),
         ("peers", "a: [b", "not valid YAML"),
     ):
         process.config.write_text(text)

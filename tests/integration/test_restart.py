@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 from integration.conftest import MakeInstance, Spawn
 from integration.house import OTHER_UUID, UUID, Client, holds, wait_until
-from integration.peertube import VIDEO, PeerTube
+from integration.peertube import VIDEO, PeerTube, breaks
 
 
 @dataclass
@@ -116,12 +116,10 @@ async def test_viewers_told_before_a_kill_are_the_same_at_the_origin_after_it(
     await client.follow(origin.host)
     await wait_until(client.video)
     names = [f"viewer-{number}" for number in range(5)]
-    await client.watch(*names)
-    await wait_until(lambda: origin.says(5))
     assert await client.view("viewer-0") == "counted"
     await wait_until(lambda: _views(origin, 1))
-    # The journal is written every second; what it holds by now has to survive.
-    await asyncio.sleep(1.2)
+    await client.watch(*names)
+    await wait_until(lambda: origin.says(5))
     await process.restart(signal.SIGKILL)
     await client.watch(*names)
 
@@ -174,6 +172,19 @@ async def test_what_was_not_delivered_is_delivered_after_a_kill(spawn: Spawn, pe
     )
     await holds(lambda: _once(peertube, ours, theirs), 0.3)
     assert peertube.of_type("Announce")[-1]["object"] == client.id_of(OTHER_UUID)
+
+
+async def test_a_follow_before_a_kill_is_answered_after_it(spawn: Spawn, peertube: PeerTube) -> None:
+    process = spawn()
+    client = await process.start()
+    await client.put_video()
+    peertube.trouble = breaks
+    await peertube.follow(client.url)
+    await process.restart(signal.SIGKILL)
+    assert await client.followers() == [peertube.host]
+    peertube.trouble = None
+    await wait_until(lambda: peertube.of_type("Accept"))
+    await wait_until(lambda: peertube.of_type("Announce"))
 
 
 async def _once(peertube: PeerTube, *videos: str) -> bool:
