@@ -21,6 +21,7 @@ from federation.signatures.reasons import SignatureReason
 from federation.signatures.verifier import Profile, SignedRequest, inspect
 from federation.vocabulary import Activity, Collection, Delete, parse_activity
 from foundation import problems
+from foundation.answers import EmptyAnswers
 from foundation.clock import Clock
 from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
@@ -89,6 +90,7 @@ class Pipeline:
         self._address_of = address_of
         self._spoke = spoke
         self._clock = clock
+        self._applied = EmptyAnswers()
         self._accepted: Counter = metrics.counter("fediviews_inbox_accepted_total", "Activities that were applied")
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -99,7 +101,7 @@ class Pipeline:
             refusal = Refused("storage_unavailable", "try again later", 503, RETRY_AFTER_STORAGE_S)
             self._quarantine.add(refusal)
         if refusal is None:
-            return web.Response(status=204)
+            return self._applied()
         if refusal.status < 300:
             return web.Response(status=refusal.status, headers={"X-Reason": refusal.reason})
         return problems.refused(refusal)

@@ -10,8 +10,8 @@ beyond the end 400. Then 204, whatever became of the report: ``X-Views`` says it
 from __future__ import annotations
 
 from aiohttp import web
-from multidict import CIMultiDict
 
+from foundation.answers import EmptyAnswers
 from foundation.errors import Refused, StorageUnavailable
 from foundation.problems import problem
 from foundation.web import read_body
@@ -24,14 +24,14 @@ from views.routes.services import ViewsApi
 from views.watching import Outcome
 
 _ANSWERS = {
-    outcome: CIMultiDict({"Access-Control-Allow-Origin": "*", "X-Views": said})
+    outcome: {"Access-Control-Allow-Origin": "*", "X-Views": said}
     for outcome, said in (
         (Outcome.COUNTED, "counted"),
         (Outcome.WATCH_TIME, "ignored: watch_time"),
         (Outcome.ALREADY_COUNTED, "ignored: already_counted"),
     )
 }
-"""Headers of the answers; each answer takes a copy, because aiohttp writes into what it is given."""
+"""Headers of the answers."""
 
 
 class PlayerRoutes:
@@ -41,6 +41,7 @@ class PlayerRoutes:
         self._access = access
         self._watched = api.watching.watched
         self._viewer = api.identity.viewer
+        self._answers = {outcome: EmptyAnswers(headers) for outcome, headers in _ANSWERS.items()}
         self._resume = api.resume
         self._seen = None if api.sharing is None else api.sharing.seen
         answers = api.metrics.counter(
@@ -83,7 +84,7 @@ class PlayerRoutes:
                 await self._resume.note(user, video.number, said.position_s, leave=said.leave)
         except StorageUnavailable:
             return self._refuse(unavailable())
-        return web.Response(status=204, headers=_ANSWERS[outcome].copy())
+        return self._answers[outcome]()
 
     def _refuse(self, response: web.Response) -> web.Response:
         count = self._refused.get(response.status)
