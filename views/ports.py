@@ -1,4 +1,4 @@
-"""What the domain asks of the outside, as protocols it owns. ``outbox`` and ``inbox`` implement them, ``service`` joins.
+"""What the domain asks of the outside, as protocols it owns. The doors implement them, ``service`` joins.
 
 A method that takes ``tx`` is called inside an open transaction and must write through it alone, so that what is told
 to others and what it tells about are committed together or not at all.
@@ -13,6 +13,7 @@ from typing import Protocol
 from foundation.database import Transaction
 from foundation.errors import Refused
 from views.model import Video
+from views.stats.model import Stay
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ class Announcer(Protocol):
     async def views_moved(self, tx: Transaction, video: Video) -> None:
         """The counted total of a video of ours moved; ``video.views`` and ``video.updated_ms`` are the new ones."""
 
+    async def watched(self, tx: Transaction, video: Video, stay: Stay) -> None:
+        """The finished stay of a viewer of ours at a remote video, whose origin is told; ``stay.url`` names it."""
+
     async def video_published(self, tx: Transaction, video: Video) -> None: ...
 
     async def video_updated(self, tx: Transaction, video: Video) -> None: ...
@@ -100,6 +104,9 @@ class NullAnnouncer:
         return None
 
     async def views_moved(self, tx: Transaction, video: Video) -> None:
+        return None
+
+    async def watched(self, tx: Transaction, video: Video, stay: Stay) -> None:
         return None
 
     async def video_published(self, tx: Transaction, video: Video) -> None:

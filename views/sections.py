@@ -56,9 +56,20 @@ class Progress:
     ``closed``                 those sections: sorted, merged where they touch, none empty.
     ``credit_ms``              slack left (STRICT).
     ``next_view_ms``           before this instant no view of this viewer can be counted: nothing needs to be asked.
+    ``traits``                 what is known of the viewer (``stats.traits``), packed: a report never looks into it.
     """
 
-    __slots__ = ("closed", "closed_watch_s", "credit_ms", "end_s", "first_ms", "last_ms", "next_view_ms", "start_s")
+    __slots__ = (
+        "closed",
+        "closed_watch_s",
+        "credit_ms",
+        "end_s",
+        "first_ms",
+        "last_ms",
+        "next_view_ms",
+        "start_s",
+        "traits",
+    )
 
     def __init__(self, first_ms: int, position_s: int, credit_ms: int) -> None:
         self.first_ms = first_ms
@@ -69,6 +80,7 @@ class Progress:
         self.closed: list[Section] = []
         self.credit_ms = credit_ms
         self.next_view_ms = 0
+        self.traits = b""
 
     @property
     def watch_time_s(self) -> int:
@@ -154,10 +166,11 @@ def _close_smallest_gap(sections: list[Section]) -> None:
 _VERSION = 1
 _HEAD = struct.Struct("<BQQQIIIII")
 _SECTION = struct.Struct("<II")
+_TRAITS = struct.Struct("<H")
 
 
 def encode(progress: Progress) -> bytes:
-    """45 bytes and 8 more per closed section: little-endian, a version byte first."""
+    """45 bytes, 8 more per closed section, and the traits where known: little-endian, a version byte first."""
     head = _HEAD.pack(
         _VERSION,
         progress.first_ms,
@@ -169,9 +182,11 @@ def encode(progress: Progress) -> bytes:
         progress.credit_ms,
         len(progress.closed),
     )
-    if not progress.closed:
-        return head
-    return head + b"".join([_SECTION.pack(start, end) for start, end in progress.closed])
+    if progress.closed:
+        head += b"".join([_SECTION.pack(start, end) for start, end in progress.closed])
+    if progress.traits:
+        return head + _TRAITS.pack(len(progress.traits)) + progress.traits
+    return head
 
 
 def decode(blob: bytes) -> Progress | None:
@@ -179,7 +194,11 @@ def decode(blob: bytes) -> Progress | None:
     if len(blob) < _HEAD.size or blob[0] != _VERSION:
         return None
     _, first_ms, last_ms, next_view_ms, closed_watch_s, start_s, end_s, credit_ms, count = _HEAD.unpack_from(blob)
-    if len(blob) != _HEAD.size + count * _SECTION.size or end_s < start_s or last_ms < first_ms:
+    rest = _HEAD.size + count * _SECTION.size
+    traits_at = rest + _TRAITS.size
+    if len(blob) != rest and (len(blob) <= traits_at or len(blob) != traits_at + _TRAITS.unpack_from(blob, rest)[0]):
+        return None
+    if end_s < start_s or last_ms < first_ms:
         return None
     progress = Progress(first_ms, start_s, credit_ms)
     progress.last_ms = last_ms
@@ -187,5 +206,7 @@ def decode(blob: bytes) -> Progress | None:
     progress.closed_watch_s = closed_watch_s
     progress.end_s = end_s
     if count:
-        progress.closed = list(_SECTION.iter_unpack(blob[_HEAD.size :]))
+        progress.closed = list(_SECTION.iter_unpack(blob[_HEAD.size : rest]))
+    if len(blob) > rest:
+        progress.traits = blob[traits_at:]
     return progress

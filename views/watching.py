@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.metrics import Metrics
-from views.counters import progress as kept
 from views.counting import enough_watch_time
 from views.model import Video
 from views.sections import Progress, Rules, begin, decode, encode, report
+from views.stats.model import Traits
+from views.stats.traits import cleaned, pack
 
 HOUR_MS = 3_600_000
 
@@ -71,18 +72,36 @@ class ProgressKeeper(Protocol):
 
     def get(self, video: int, viewer: bytes) -> bytes | None: ...
 
-    def sweep(self, now_ms: int) -> Sequence[kept.Progress]: ...
-
     def forget_video(self, video: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A viewer that was silent for ``progress_lifetime_ms``, for whoever keeps statistics."""
+class Closer(Protocol):
+    """The part of ``views.stats.recorder.Recorder`` that a report needs."""
 
-    video: int
-    viewer: bytes
-    progress: Progress
+    def close(self, video: int, viewer: bytes) -> None:
+        """This stay is over: save it as soon as possible. Must not block."""
+
+
+class Player(Protocol):
+    """What a report says of the player (PeerTube 7.2)."""
+
+    @property
+    def client(self) -> str | None: ...
+
+    @property
+    def operating_system(self) -> str | None: ...
+
+    @property
+    def device(self) -> str | None: ...
+
+
+Locate = Callable[[str], tuple[str | None, str | None]]
+"""From an address to a country (ISO 3166-1) and a subdivision, as far as known. Must neither raise nor block."""
+
+
+def nowhere(_: str) -> tuple[str | None, str | None]:
+    """For a house that looks nobody up."""
+    return None, None
 
 
 class Watching:
@@ -99,7 +118,12 @@ class Watching:
         clock: Clock,
         metrics: Metrics,
         rules: WatchingRules | None = None,
+        *,
+        locate: Locate = nowhere,
+        closer: Closer | None = None,
     ) -> None:
+        self._locate = locate
+        self._closer = closer
         self._viewers = viewers
         self._views = views
         self._progress = progress
@@ -122,28 +146,32 @@ class Watching:
         *,
         seek: bool = False,
         leave: bool = False,
+        ended: bool = False,
+        ip: str = "",
+        player: Player | None = None,
     ) -> Outcome:
         """A viewer of ours is at ``position_s``. ``alternate`` is the key it may have come under before midnight.
 
-        ``leave``: this was its last report, it is no viewer from now on. Raises StorageUnavailable.
+        ``leave``: this was its last report, it is no viewer from now on. ``ended``: it has played to the end and is
+        still here. Both close its stay, which is saved at once; merely being at the end does not (it may loop).
+        ``ip`` and ``player`` are looked at when a stay begins, and the address is not kept. Raises StorageUnavailable.
         """
         now_ms = self._clock.now_ms()
         if leave:
             viewer = await self._leave(video, viewer, alternate)
         else:
             viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
-        progress = self._advance(video, viewer, position_s, seek, now_ms)
-        outcome = await self._view(video, viewer, progress, now_ms)
+        progress = self._advance(video, viewer, position_s, seek, now_ms, ip, player)
+        if leave or ended:
+            try:
+                outcome = await self._view(video, viewer, progress, now_ms)
+            finally:
+                if self._closer is not None:
+                    self._closer.close(video.number, viewer)
+        else:
+            outcome = await self._view(video, viewer, progress, now_ms)
         self._count[outcome]()
         return outcome
-
-    def sweep(self, saved: Callable[[Sequence[Ended]], None] | None = None) -> int:
-        """Take out whoever has been silent for too long and hand them to ``saved``. How many were taken out."""
-        ended = self._progress.sweep(self._clock.now_ms())
-        if saved is not None and ended:
-            decoded = [(each, decode(each.blob)) for each in ended]
-            saved([Ended(each.video, each.viewer, progress) for each, progress in decoded if progress is not None])
-        return len(ended)
 
     def forget_video(self, number: int) -> None:
         """The video is gone: so is how far anybody has seen it."""
@@ -156,15 +184,32 @@ class Watching:
             return viewer
         return alternate if self._progress.get(video.number, alternate) is not None else viewer
 
-    def _advance(self, video: Video, viewer: bytes, position_s: int, seek: bool, now_ms: int) -> Progress:
+    def _advance(
+        self,
+        video: Video,
+        viewer: bytes,
+        position_s: int,
+        seek: bool,
+        now_ms: int,
+        ip: str,
+        player: Player | None,
+    ) -> Progress:
         blob = self._progress.get(video.number, viewer)
         progress = None if blob is None else decode(blob)
         if progress is None:
             progress = begin(position_s, now_ms, self._rules.sections)
+            progress.traits = self._traits(ip, player)
         else:
             report(progress, position_s, seek, now_ms, self._rules.sections)
         self._keep(video, viewer, progress, now_ms)
         return progress
+
+    def _traits(self, ip: str, player: Player | None) -> bytes:
+        country, subdivision = self._locate(ip) if ip else (None, None)
+        if player is None:
+            return pack(Traits(country, subdivision))
+        client, system = cleaned(player.client), cleaned(player.operating_system)
+        return pack(Traits(country, subdivision, client, player.device, system))
 
     async def _view(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> Outcome:
         if now_ms < progress.next_view_ms:

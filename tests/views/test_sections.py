@@ -234,3 +234,94 @@ def test_garbage_is_nobodys_progress(blob: bytes) -> None:
     assert decode(whole + b"\0") is None
     assert decode(whole[:-1]) is None
     assert decode(b"\xff" + whole[1:]) is None
+
+
+@pytest.mark.parametrize("rules", [STRICT, PEERTUBE], ids=["strict", "peertube"])
+def test_traits_travel_along(rules: Rules) -> None:
+    progress = play([(0, 0, False), (5_000, 5, False), (5_000, 50, True)], rules)
+    progress.traits = b"who knows"
+    again = decode(encode(progress))
+    assert again == progress
+    assert again is not None
+    assert (again.traits, again.sections()) == (b"who knows", [(0, 5)])
+    assert decode(encode(progress)[:-1]) is None
+    assert decode(encode(progress) + b"!") is None
+
+
+BOTH: list[tuple[str, list[Step], tuple[int, list[tuple[int, int]]], tuple[int, list[tuple[int, int]]]]] = [
+    # what happens, its steps, strict (watch time, sections), PeerTube's
+    (
+        "0 to 1 and 1 to 3 of five seconds",
+        [(0, 0, False), (1_000, 1, False), (0, 1, True), (2_000, 3, False)],
+        (3, [(0, 3)]),
+        (3, [(0, 3)]),
+    ),
+    ("0, then 35 at once", [(0, 0, False), (0, 35, False)], (5, [(0, 5)]), (35, [(0, 35)])),
+    ("two reports in one millisecond", [(0, 3, False), (0, 3, False)], (0, []), (0, [])),
+    (
+        "back before the section",
+        [(0, 10, False), (5_000, 15, False), (5_000, 2, False), (5_000, 7, False)],
+        (10, [(2, 7), (10, 15)]),
+        (10, [(2, 7), (10, 15)]),
+    ),
+    (
+        "back inside the section: PeerTube's shrinks",
+        [(0, 10, False), (10_000, 20, False), (5_000, 15, False)],
+        (10, [(10, 20)]),
+        (5, [(10, 15)]),
+    ),
+    (
+        "watched twice counts twice and is seen once",
+        [(0, 0, False), (10_000, 10, False), (0, 0, True), (10_000, 10, False)],
+        (20, [(0, 10)]),
+        (20, [(0, 10)]),
+    ),
+    (
+        "a jump ahead without saying so",
+        [(0, 0, False), (5_000, 5, False), (5_000, 500, False), (5_000, 505, False)],
+        (25, [(0, 20), (500, 505)]),
+        (505, [(0, 505)]),
+    ),
+    (
+        "a live stream for two hours, and its position is the wall clock's",
+        [(0, 1_700_000_000, False), *((600_000, 1_700_000_000 + 600 * n, False) for n in range(1, 13))],
+        (7_200, [(1_700_000_000, 1_700_007_200)]),
+        (7_200, [(1_700_000_000, 1_700_007_200)]),
+    ),
+    (
+        "the clock is set back an hour",
+        [(0, 0, False), (5_000, 5, False), (-3_600_000, 10, False), (5_000, 15, False)],
+        (15, [(0, 15)]),
+        (15, [(0, 15)]),
+    ),
+    (
+        "the clock is set ahead an hour",
+        [(0, 0, False), (5_000, 5, False), (3_605_000, 10, False)],
+        (10, [(0, 10)]),
+        (10, [(0, 10)]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "steps", "strict", "peertube"), BOTH)
+def test_both_arithmetics(
+    what: str,
+    steps: list[Step],
+    strict: tuple[int, list[tuple[int, int]]],
+    peertube: tuple[int, list[tuple[int, int]]],
+) -> None:
+    for rules, expected in ((STRICT, strict), (PEERTUBE, peertube)):
+        progress = play(steps, rules)
+        assert (progress.watch_time_s, progress.sections()) == expected, what
+
+
+@pytest.mark.parametrize("rules", [STRICT, PEERTUBE], ids=["strict", "peertube"])
+def test_a_hundred_and_one_seeks_freeze_nobody(rules: Rules) -> None:
+    steps: list[Step] = [(0, 0, False)]
+    for at in range(101):
+        steps += [(1_000, 10 * at, True), (5_000, 10 * at + 5, False)]
+    progress = play(steps, rules)
+    assert progress.watch_time_s == 101 * 5
+    assert len(progress.sections()) <= MAX_SECTIONS
+    report(progress, 10 * 100 + 8, False, progress.last_ms + 3_000, rules)
+    assert progress.watch_time_s == 101 * 5 + 3

@@ -11,7 +11,9 @@ from foundation.metrics import Metrics
 from views.counters.progress import ProgressStore
 from views.model import Privacy, Video
 from views.sections import begin, decode, encode
-from views.watching import Ended, Outcome, SeenViewer, Watching, WatchingRules
+from views.stats.model import Traits
+from views.stats.traits import unpack
+from views.watching import Outcome, SeenViewer, Watching, WatchingRules
 
 A, B = b"a" * 16, b"b" * 16
 VIDEO = Video(
@@ -183,17 +185,82 @@ async def test_unreadable_progress_starts_anew(watching: Watching, progress: Pro
     assert decode(blob) is not None
 
 
-async def test_silent_viewers_are_handed_over(watching: Watching, progress: ProgressStore, clock: ManualClock) -> None:
-    saved: list[Ended] = []
-    await watching.watched(VIDEO, A, None, 0)
-    progress.put(1, B, b"unreadable", clock.now_ms())
-    clock.advance(3_600_000 - 1)
-    assert watching.sweep(saved.extend) == 1
-    assert saved == []
-    clock.advance(1)
-    assert watching.sweep(saved.extend) == 1
-    assert [(ended.video, ended.viewer) for ended in saved] == [(1, A)]
-    assert watching.sweep() == 0
+@dataclass
+class FakeCloser:
+    closed: list[tuple[int, bytes]] = field(default_factory=list)
+
+    def close(self, video: int, viewer: bytes) -> None:
+        self.closed.append((video, viewer))
+
+
+@dataclass(frozen=True)
+class FakePlayer:
+    client: str | None = None
+    operating_system: str | None = None
+    device: str | None = None
+
+
+class TestStays:
+    @pytest.fixture
+    def closer(self) -> FakeCloser:
+        return FakeCloser()
+
+    @pytest.fixture
+    def asked(self) -> list[str]:
+        return []
+
+    @pytest.fixture
+    def watching(
+        self,
+        viewers: FakeViewers,
+        views: FakeViews,
+        progress: ProgressStore,
+        clock: ManualClock,
+        metrics: Metrics,
+        closer: FakeCloser,
+        asked: list[str],
+    ) -> Watching:
+        def locate(ip: str) -> tuple[str | None, str | None]:
+            asked.append(ip)
+            return "FR", "Paris"
+
+        return Watching(viewers, views, progress, clock, metrics, locate=locate, closer=closer)
+
+    async def test_who_the_viewer_is_like_is_looked_up_once(
+        self, watching: Watching, progress: ProgressStore, asked: list[str], clock: ManualClock
+    ) -> None:
+        await watching.watched(VIDEO, A, None, 0, ip="192.0.2.1", player=FakePlayer("Fire\0fox", " ", "mobile"))
+        clock.advance(5_000)
+        await watching.watched(VIDEO, A, None, 5, ip="192.0.2.9", player=FakePlayer("Other"))
+        assert asked == ["192.0.2.1"]
+        blob = progress.get(1, A)
+        kept = decode(blob or b"")
+        assert kept is not None
+        assert unpack(kept.traits) == Traits("FR", "Paris", "Firefox", "mobile", None)
+        assert kept.watch_time_s == 5
+        assert b"192.0.2" not in (blob or b"")
+
+    async def test_leaving_and_ending_close_the_stay_and_being_at_the_end_does_not(
+        self, watching: Watching, closer: FakeCloser, viewers: FakeViewers, clock: ManualClock
+    ) -> None:
+        await watching.watched(VIDEO, A, None, 590)
+        clock.advance(10_000)
+        await watching.watched(VIDEO, A, None, 600)
+        assert closer.closed == []
+        await watching.watched(VIDEO, A, None, 600, ended=True)
+        assert (closer.closed, viewers.here) == ([(1, A)], {A})
+        await watching.watched(VIDEO, B, A, 600, leave=True)
+        assert (closer.closed, viewers.here) == ([(1, A), (1, A)], set())
+
+    async def test_a_view_that_cannot_be_counted_keeps_no_stay_open(
+        self, watching: Watching, closer: FakeCloser, views: FakeViews, clock: ManualClock
+    ) -> None:
+        await watching.watched(VIDEO, A, None, 0)
+        clock.advance(20_000)
+        views.gone = True
+        with pytest.raises(StorageUnavailable):
+            await watching.watched(VIDEO, A, None, 20, leave=True)
+        assert closer.closed == [(1, A)]
 
 
 async def test_a_deleted_video_takes_its_progress_along(watching: Watching, progress: ProgressStore) -> None:

@@ -45,9 +45,9 @@ class Restoring:
         if self._progress is None:
             return
         if blob:
-            # Also what has ended meanwhile: nobody took it over, so the next sweep hands it over.
+            # Also what has ended meanwhile, or was closed already: nobody has saved it yet.
             self._progress._keep(video, viewer, blob, expires_ms)
-        else:
+        elif not self._progress._drop_closed(video, viewer):
             self._progress._drop(video, viewer)
 
     def source_forgotten(self, source: str) -> None:

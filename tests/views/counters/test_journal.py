@@ -89,8 +89,18 @@ async def test_everything_comes_back(tmp_path: Path, clock: ManualClock) -> None
         assert list(await store.told(2, now)) == told
         assert not await store.claim_view(1, key(1), now + 1, now)
         assert await store.claim_view(1, key(2), now + 1, now)
-        assert house.progress.sweep(now) == [Progress(1, key(2), b"short")]
-        assert house.progress.all_of(1) == [Progress(1, key(1), b"sections")]
+        assert house.progress.hand_over(now, lambda *_: key(9)) == 1
+        assert house.progress.due(10) == [Progress(1, key(9), b"short")]
+        house.progress.put(1, key(2), b"anew", NOW + 3_600_000)
+    async with House(tmp_path, clock) as house:
+        assert house.progress.due(10) == [Progress(1, key(9), b"short")]
+        house.progress.saved(house.progress.due(10))
+    async with House(tmp_path, clock) as house:
+        assert house.progress.due(10) == []
+        assert sorted(house.progress.all_of(1)) == [
+            Progress(1, key(1), b"sections"),
+            Progress(1, key(2), b"anew"),
+        ]
         assert (await store.read(1, NOW + 60_000)).local == 0
 
 

@@ -1,0 +1,224 @@
+"""Turns finished stays into rows: in bulk, each exactly once, and none lost while the database is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from sqlalchemy import select
+
+from foundation.clock import Clock
+from foundation.database import Database, Transaction
+from foundation.errors import StorageUnavailable
+from foundation.metrics import Metrics
+from views.counters.progress import Progress as Kept
+from views.counters.progress import ProgressStore
+from views.model import Video
+from views.ports import Announcer
+from views.rows import COLUMNS, video_of
+from views.sections import decode
+from views.stats import rows
+from views.stats.model import Stay
+from views.stats.presence import PresentViewers
+from views.stats.tables import viewer_stays
+from views.stats.traits import unpack
+from views.tables import videos
+
+BATCH = 1_000
+"""Stays that one transaction writes, so that counting never waits long behind it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Videos(Protocol):
+    """The part of ``views.catalog.Catalog`` that is needed here."""
+
+    async def by_number(self, number: int) -> Video | None: ...
+
+
+class Recorder:
+    """A closed stay waits in the progress store (and its journal) until its row is committed.
+
+    Its uuid follows from viewer, video and beginning, by a secret: a stay that is saved again, because nobody heard
+    that it was committed, meets its own URL and changes nothing. ``steady`` is held while rows are written and the
+    store forgets them: whoever holds it sees every stay in exactly one of both.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        progress: ProgressStore,
+        present: PresentViewers,
+        announcer: Announcer,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        secret: bytes,
+        stay_url: Callable[[str], str],
+    ) -> None:
+        """``stay_url`` makes the global id of a stay of a viewer of ours from its uuid."""
+        self.steady = asyncio.Lock()
+        self._db = db
+        self._progress = progress
+        self._present = present
+        self._announcer = announcer
+        self._clock = clock
+        self._key = hashlib.sha256(b"stay\0" + secret).digest()
+        self._stay_url = stay_url
+        self._draining = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        saved = metrics.counter("fediviews_stays_saved_total", "Finished stays of viewers saved.", ["viewer"])
+        self._saved_local = saved.labels("local")
+        self._saved_remote = saved.labels("remote")
+        self._lost = metrics.counter("fediviews_stays_lost_total", "Finished stays that could not be made into a row.")
+
+    # Life
+
+    async def start(self) -> None:
+        """From now on ``close`` has stays saved at once; without it they wait for the next ``sweep``."""
+        self._task = asyncio.create_task(self._run(), name="stay-recorder")
+
+    async def stop(self) -> None:
+        """What waits is left to the next run. Harmless when not started."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            try:
+                await self.drain()
+            except StorageUnavailable as problem:
+                _log.warning("stays wait for the database: %s", problem)
+            except Exception:
+                _log.exception("stays were not saved")
+
+    # Viewers of ours
+
+    def close(self, video: int, viewer: bytes) -> None:
+        """The viewer is gone, or at the end: its stay is over now and saved as soon as possible."""
+        if self._progress.close(video, viewer, self._name):
+            self._wake.set()
+
+    async def sweep(self) -> int:
+        """Save the stays of all who have been silent for too long; how many. Raises StorageUnavailable: they wait."""
+        self._progress.hand_over(self._clock.now_ms(), self._name)
+        return await self.drain()
+
+    async def drain(self) -> int:
+        """Save every closed stay; how many. Raises StorageUnavailable: the rest waits for the next time."""
+        saved = 0
+        async with self._draining:
+            while batch := self._progress.due(BATCH):
+                saved += await self._settle(batch)
+        return saved
+
+    async def _settle(self, batch: Sequence[Kept]) -> int:
+        try:
+            return await self._keep(batch)
+        except StorageUnavailable:
+            raise
+        except Exception:
+            if len(batch) == 1:
+                self._lost.inc()
+                _log.exception("a stay at video %d cannot be saved", batch[0].video)
+                self._progress.saved(batch)
+                return 0
+        # One of them is at fault: the others must not wait for it for ever.
+        return sum([await self._settle([kept]) for kept in batch])
+
+    async def _keep(self, batch: Sequence[Kept]) -> int:
+        stays = [stay for kept in batch if (stay := self._stay(kept)) is not None]
+        async with self.steady:
+            fresh = await self._db.write(partial(self._write, stays=stays))
+            self._progress.saved(batch)
+            self._present.forget({stay.video for stay in stays})
+        self._saved_local.inc(len(fresh))
+        if fresh:
+            self._announcer.committed()
+        return len(fresh)
+
+    def _name(self, video: int, viewer: bytes, blob: bytes) -> bytes | None:
+        progress = decode(blob)
+        if progress is None or progress.watch_time_s <= 0:
+            return None
+        said = video.to_bytes(8, "big") + progress.first_ms.to_bytes(8, "big") + viewer
+        return hashlib.blake2b(said, key=self._key, digest_size=16).digest()
+
+    def _stay(self, kept: Kept) -> Stay | None:
+        progress = decode(kept.blob)
+        if progress is None:
+            return None
+        name = str(uuid.UUID(bytes=kept.viewer, version=4))
+        return Stay(
+            video=kept.video,
+            uuid=name,
+            url=self._stay_url(name),
+            start_ms=progress.first_ms,
+            end_ms=progress.last_ms,
+            watch_time_s=progress.watch_time_s,
+            sections=tuple(progress.sections()),
+            traits=unpack(progress.traits),
+        )
+
+    # Any stays
+
+    async def save(self, stays: Sequence[Stay]) -> int:
+        """Write these, in as few transactions as is good for others; how many were not known before. Those without
+        watch time, and those of a video that is gone, are not kept. Raises StorageUnavailable: a part may be written,
+        and writing all of them again is harmless."""
+        saved = 0
+        for at in range(0, len(stays), BATCH):
+            fresh = await self._db.write(partial(self._write, stays=stays[at : at + BATCH]))
+            saved += len(fresh)
+        if saved:
+            self._announcer.committed()
+        return saved
+
+    async def save_remote(self, stay: Stay) -> bool:
+        """Keep what another instance tells of its viewer (``stay.source``), durably; False when its URL is known
+        already, when nothing was watched, or when the video is gone. Raises StorageUnavailable."""
+        fresh = await self._db.write_together(self._write_remote, stay)
+        if fresh:
+            self._saved_remote.inc()
+        return fresh
+
+    async def find(self, url: str) -> Stay | None:
+        """The kept stay of this global id."""
+        async with self._db.read() as tx:
+            found = (await tx.execute(select(*rows.COLUMNS).where(viewer_stays.c.url == url))).all()
+            stays = await rows.stays_of(tx, found)
+        return stays[0] if stays else None
+
+    async def _write_remote(self, tx: Transaction, stays: Sequence[Stay]) -> Sequence[bool]:
+        fresh = {stay.url for stay in await self._write(tx, stays)}
+        news = []
+        for stay in stays:
+            news.append(stay.url in fresh)
+            fresh.discard(stay.url)
+        return news
+
+    async def _write(self, tx: Transaction, stays: Sequence[Stay]) -> list[Stay]:
+        """Those that are new, after they are written; the origins of remote videos are told."""
+        numbers = sorted({stay.video for stay in stays})
+        asked = select(*COLUMNS).where(videos.c.number.in_(numbers))
+        there = {row.number: video_of(row) for row in await tx.execute(asked)}
+        wanted = [stay for stay in stays if stay.video in there and stay.watch_time_s > 0]
+        fresh = await rows.unknown(tx, wanted)
+        if not fresh:
+            return []
+        await rows.insert(tx, fresh, ours=(number for number, video in there.items() if video.local))
+        for stay in fresh:
+            video = there[stay.video]
+            if not video.local and video.federated and not stay.source:
+                await self._announcer.watched(tx, video, stay)
+        return fresh
