@@ -1,7 +1,5 @@
 """The counter store in memory: bytes per viewer and operations per second, beside the simplest thing that could work.
 
-    python benchmarks/counter_store.py [viewers] [videos]
-
 "look ahead" is the sweep that looks through everybody (every quarter of a life), "idle sweep" any other with nobody
 gone. The naive store is one dict of (video, viewer) to expiry, looked through from end to end by each sweep and read.
 Compare ratios within one run; the numbers themselves belong to the machine.
@@ -12,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import random
-import sys
 import time
 import tracemalloc
 from collections.abc import Awaitable, Callable
@@ -20,8 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
+from benchmarks.load import Row
 from foundation.clock import SystemClock
 from views.counters.base import Told
 from views.counters.journal import Journal, JournalSettings
@@ -31,6 +27,7 @@ from views.counters.restoring import Restoring
 
 LIFE_MS = 120_000
 INTERVAL_MS = 5_000
+VIEWERS, VIDEOS = 200_000, 1_000
 
 
 class NaiveStore:
@@ -145,7 +142,7 @@ def size_of(directory: Path) -> int:
     return sum(path.stat().st_size for path in directory.iterdir())
 
 
-async def journal_costs(load: Load) -> None:
+async def journal_costs(load: Load) -> Row:
     """A second of touches: what recording adds on the loop, what writing takes in the thread, and the replay."""
     with TemporaryDirectory() as name:
         journal = Journal(JournalSettings(Path(name), interval_ms=10**9), SystemClock())
@@ -167,27 +164,43 @@ async def journal_costs(load: Load) -> None:
         store = MemoryCounterStore()
         replay = await timed(lambda: again.start(Restoring(store, None, now_ms)))
         await again.stop()
-    print(
-        f"journal, {len(second)} touches: {(recorded - bare) * 1e3:.0f} ms of the loop, {write * 1e3:.0f} ms in the"
-        f" thread, {size / len(second):.1f} B each, replay {len(store) / 1e6 / replay:.2f} M/s"
+    return Row(
+        f"journal of {len(second)} touches",
+        f"{(recorded - bare) * 1e3:.0f} ms of the loop, {write * 1e3:.0f} ms in its thread,"
+        f" {size / len(second):.1f} B each, replay {len(store) / 1e6 / replay:.2f} M/s",
     )
 
 
-async def main() -> None:
-    viewers = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    load = Load(viewers, int(sys.argv[2]) if len(sys.argv) > 2 else 1_000)
-    print(f"{load.viewers} viewers of {load.videos} videos, each heard every {INTERVAL_MS} ms")
-    for name, store in (("memory", MemoryCounterStore(10**9)), ("naive", NaiveStore())):
-        once, thrice = await bytes_per_viewer(load, store)
-        print(f"{name:>8}: {once:6.1f} B/viewer, {thrice:6.1f} after refreshing twice")
-    print(f"    told: {await told_bytes(min(viewers, 200_000)):6.1f} B/viewer beside it")
+async def measure(viewers: int, videos: int) -> list[Row]:
+    load = Load(viewers, videos)
+    kept = {
+        name: await bytes_per_viewer(load, store)
+        for name, store in (("ours", MemoryCounterStore(10**9)), ("naive", NaiveStore()))
+    }
+    told = await told_bytes(min(viewers, 50_000))
     load.make()
     ours = await speeds(load, lambda: MemoryCounterStore(10**9))
     naive = await speeds(load, NaiveStore)
+    (once, thrice), (naive_once, _) = kept["ours"], kept["naive"]
+    rows = [
+        Row(
+            f"{viewers} viewers in memory",
+            f"{once:.0f} B each, {thrice:.0f} after refreshing twice",
+            "130 B each",
+            130 / thrice,
+            1.0,
+        ),
+        Row("  told to origins, beside it", f"{told:.0f} B each"),
+        Row("  naive dict", f"{naive_once:.0f} B each"),
+    ]
     for what, value in ours.items():
-        print(f"{what:>14}: {value:10.4f}   naive {naive[what]:10.4f}   ratio {value / naive[what]:.4g}")
-    await journal_costs(load)
+        unit = "ms" if what.endswith(" ms") else "M/s"
+        ratio = naive[what] / value if unit == "ms" else value / naive[what]
+        rows.append(
+            Row(what.removesuffix(" ms"), f"{value:.3f} {unit}", f"naive dict: {naive[what]:.3g} {unit}", ratio)
+        )
+    return [*rows, await journal_costs(load)]
 
 
-if __name__ == "__main__":
-    asyncio.run(main())
+def run(seconds: float, rounds: int) -> list[Row]:
+    return asyncio.run(measure(VIEWERS, VIDEOS))
