@@ -13,12 +13,13 @@ _TRIES = 16
 
 
 class _Known:
-    __slots__ = ("clock", "last_seen_ms", "nodeinfo_checked_ms", "software")
+    __slots__ = ("clock", "last_seen_ms", "nodeinfo_checked_ms", "silent_since_ms", "software")
 
     def __init__(self, clock: ClockOffset) -> None:
         self.clock = clock
         self.software: Software | None = None
         self.nodeinfo_checked_ms: int | None = None
+        self.silent_since_ms: int | None = None
         self.last_seen_ms: int | None = None
 
 
@@ -56,6 +57,11 @@ class KnownPeers:
         known = self._hosts.get(host)
         return None if known is None else known.nodeinfo_checked_ms
 
+    def silent_since_ms(self, host: str) -> int | None:
+        """When a host whose software is unknown was first asked in vain, in this run of the service."""
+        known = self._hosts.get(host)
+        return None if known is None else known.silent_since_ms
+
     def last_seen_ms(self, host: str) -> int | None:
         known = self._hosts.get(host)
         return None if known is None else known.last_seen_ms
@@ -70,7 +76,10 @@ class KnownPeers:
         known.nodeinfo_checked_ms = now_ms
         if software is not None:
             known.software = software
+            known.silent_since_ms = None
             known.last_seen_ms = now_ms
+        elif known.software is None and known.silent_since_ms is None:
+            known.silent_since_ms = now_ms
 
     def observe_date(self, host: str, date_ms: int, received_ms: int) -> None:
         known = self._touch(host)

@@ -27,6 +27,8 @@ from foundation.database import Database, Transaction
 from foundation.errors import Refused
 
 NODEINFO_RETRY_MS = 3_600_000
+NODEINFO_PATIENCE_MS = 1_800_000
+"""A host that has not said for so long what it runs is taken for one that does not count views."""
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
@@ -150,9 +152,13 @@ class Peers:
         return checked_ms is None or not 0 <= now_ms - checked_ms < life_ms
 
     def understands_views(self, host: str) -> bool | None:
-        """Whether its software counts views (PeerTube, Fediviews); None while its NodeInfo is unknown."""
+        """Whether its software counts views (PeerTube, Fediviews); None while its NodeInfo is awaited."""
         kind = self.kind(host)
-        return None if kind is PeerKind.UNKNOWN else kind is not PeerKind.OTHER
+        if kind is not PeerKind.UNKNOWN:
+            return kind is not PeerKind.OTHER
+        since_ms = self._known.silent_since_ms(host)
+        # Whatever else is for it waits behind the first view until this is decided.
+        return False if since_ms is not None and self._clock.now_ms() - since_ms >= NODEINFO_PATIENCE_MS else None
 
     def wants_totals(self, host: str) -> bool | None:
         """Whether totals go to this follower: as configured, else as its software understands; None: not known yet."""
