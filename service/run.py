@@ -18,6 +18,8 @@ log = logging.getLogger("fediviews")
 
 async def serve(config: Config, env: Mapping[str, str]) -> int:
     """Run until SIGINT or SIGTERM; SIGHUP reads the configuration again."""
+    # Whoever asks for a reload while we start has just been read; without this, the signal would end the process.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
     service = await Service.create(config)
     try:
         await service.start()
