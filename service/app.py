@@ -22,6 +22,7 @@ from outbox.client_auth import ClientAuthenticator, SignedClient
 from outbox.client_routes import ClientRoutes
 from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
+from outbox.watch_actions import WatchActionRoutes
 from service import VERSION, admin_routes, health
 from service.applications import ApplicationViews
 from service.config import (
@@ -135,6 +136,9 @@ class Service:
             render=pages.render,
             require_signature=guard,
         ).setup(app.router)
+        WatchActionRoutes(
+            identity=federation.identity, stays=views.recorder, videos=views.catalog, require_signature=guard
+        ).setup(app.router)
         ClientRoutes(
             identity=federation.identity,
             authenticate=self.clients.authenticate,
@@ -186,6 +190,7 @@ class Service:
         await self.outlet.probe.start()
         await self.outbox.events.start()
         await self.outbox.following.start()
+        await self.views.recorder.start()
         await self._tasks.start()
         self._runner = web.AppRunner(
             self.app,
@@ -217,6 +222,7 @@ class Service:
             await self._runner.cleanup()
             self._runner = None
         await self._tasks.stop()
+        await self.views.recorder.stop()
         await self.views.geo.stop()
         try:
             await self.views.resume.flush()

@@ -40,10 +40,12 @@ class Housekeeping:
         config = self._ground.config
         views, federation = config.views, config.federation
         flush_ms = max(100, min(MINUTE_MS, federation.announce_views_within_ms // 2))
+        save_ms = max(1_000, min(MINUTE_MS, views.stats_lifetime_ms // 4))
         refresh_ms = max(1_000, min(HOUR_MS, federation.video_refresh_ms // 4))
         return [
             Task("sweep viewers", self.sweep, views.sweep_interval_ms),
-            Task("sweep progress", self._sweep_progress, MINUTE_MS),
+            Task("save viewers that have left", self._views.recorder.sweep, save_ms),
+            Task("settle statistics", self._views.cleaner.settle, MINUTE_MS),
             Task("announce view counts", self._announce_views, flush_ms),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
@@ -59,7 +61,7 @@ class Housekeeping:
         return {
             "process-video-views-buffer": self._announce_all_views,
             "process-video-stats-buffer": self._announce_all_views,
-            "process-video-viewers": self._sweep_progress,
+            "process-video-viewers": self._views.recorder.sweep,
             "process-remove-old-stats": self.purge,
         }
 
@@ -86,10 +88,8 @@ class Housekeeping:
         age = config.views.max_age
         await self._out.events.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
+        await self._views.cleaner.purge(local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.resume.purge()
-
-    async def _sweep_progress(self) -> None:
-        self._views.watching.sweep()
 
     async def _ask_followers(self) -> None:
         self._out.events.ask_followers()

@@ -32,6 +32,11 @@ from views.routes.services import ApiSettings, Command, ViewsApi
 from views.sections import Arithmetic, Rules
 from views.sessions import Identity, ViewerTokens, load_or_create_secret
 from views.sharing import Sharing
+from views.stats.cleaner import Cleaner
+from views.stats.moving import StayMover
+from views.stats.presence import PresentViewers
+from views.stats.queries import StayStatistics
+from views.stats.recorder import Recorder
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
@@ -81,6 +86,9 @@ class ViewsTower:
     replays: Replays
     sharing: Sharing
     geo: Geo
+    recorder: Recorder
+    statistics: StayStatistics
+    cleaner: Cleaner
 
 
 def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
@@ -144,6 +152,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         own_host=identity.authority,
         max_peers=federation.max_peers,
         clock_skew_ms=federation.clock_skew_ms,
+        software_ttl_ms=federation.software_ttl_ms,
     )
     own = frozenset({identity.authority})
     rate = federation.key_fetches_per_host
@@ -202,7 +211,20 @@ def views_tower(
         progress_lifetime_ms=views.stats_lifetime_ms,
     )
     geo = Geo(config, clock, metrics, USER_AGENT.format(version=VERSION, url=identity.base_url))
-    watching = Watching(viewers, counter, ground.live.progress, clock, metrics, rules)
+    progress = ground.live.progress
+    present = PresentViewers(progress, clock)
+    recorder = Recorder(
+        ground.database,
+        progress,
+        present,
+        announcer,
+        clock,
+        metrics,
+        secret=secret,
+        stay_url=identity.watch_action_url,
+    )
+    watching = Watching(viewers, counter, progress, clock, metrics, rules, locate=geo.locate, closer=recorder)
+    mover = StayMover(ground.database, progress, recorder)
     sessions = Identity(secret, clock, views.trust_viewer_session_id)
     return ViewsTower(
         catalog=catalog,
@@ -213,9 +235,12 @@ def views_tower(
         viewer_tokens=ViewerTokens(secret, clock),
         channels=Channels(ground.database),
         resume=ResumePositions(ground.database, secret, clock, metrics, max_age_ms=views.resume_max_age_ms),
-        replays=Replays(ground.database, catalog, announcer, clock),
+        replays=Replays(ground.database, catalog, announcer, clock, mover.move),
         sharing=Sharing(clock, metrics),
         geo=geo,
+        recorder=recorder,
+        statistics=StayStatistics(ground.database, recorder, present, catalog),
+        cleaner=Cleaner(ground.database, clock),
     )
 
 
@@ -250,6 +275,7 @@ def views_api(
         settings=settings,
         limiter=limiter,
         commands=commands,
+        statistics=tower.statistics,
         channels=tower.channels,
         resume=tower.resume,
         replays=tower.replays,

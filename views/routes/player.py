@@ -18,6 +18,7 @@ from foundation.web import read_body
 from views.ids import parse_video_ref
 from views.model import Video
 from views.routes.access import BAD_ID, Access
+from views.routes.places import RequestPlaces
 from views.routes.replies import CORS, add_resource, refusal, unavailable
 from views.routes.report_body import MAX_BODY, BadBody, Report, parse_report
 from views.routes.services import ViewsApi
@@ -41,6 +42,7 @@ class PlayerRoutes:
         self._access = access
         self._watched = api.watching.watched
         self._viewer = api.identity.viewer
+        self._place = RequestPlaces(api.place_headers, api.settings.trusted_proxies)
         self._answers = {outcome: EmptyAnswers(headers) for outcome, headers in _ANSWERS.items()}
         self._resume = api.resume
         self._seen = None if api.sharing is None else api.sharing.seen
@@ -76,7 +78,17 @@ class PlayerRoutes:
                 return self._refuse(_beyond_the_end(video, said))
             user = None if token is None or isinstance(token, Refused) else token.user
             viewer, alternate = self._viewer(said.session_id, user, address)
-            outcome = await self._watched(video, viewer, alternate, said.position_s, seek=said.seek, leave=said.leave)
+            outcome = await self._watched(
+                video,
+                viewer,
+                alternate,
+                said.position_s,
+                seek=said.seek,
+                leave=said.leave,
+                ip=address,
+                place=self._place(request),
+                player=said,
+            )
             if self._seen is not None:
                 unbelieved = "X-Forwarded-For" in request.headers and address == request.remote
                 self._seen(said.session_id or viewer, address, forwarded=unbelieved)
