@@ -9,6 +9,7 @@ from typing import Protocol
 
 from aiohttp import web
 
+from federation.documents import InstanceIdentity
 from federation.routes import SignatureGuard
 from federation.vocabulary import CONTENT_TYPE
 from federation.vocabulary.build import Document, encode
@@ -18,14 +19,6 @@ from outbox.waiting import available
 from views.ids import canonical_uuid
 from views.model import LOCAL, Video
 from views.stats.model import Stay
-
-PATH = "/videos/local-viewer/"
-"""Below our base URL, with the stay's UUID behind it; PeerTube's path."""
-
-
-def stay_url(base_url: str, uuid: str) -> str:
-    """The id of a WatchAction of ours."""
-    return f"{base_url}{PATH}{uuid}"
 
 
 def watch_action(video: Video, stay: Stay) -> Document:
@@ -77,18 +70,18 @@ class WatchActionRoutes:
     def __init__(
         self,
         *,
-        base_url: str,
+        identity: InstanceIdentity,
         stays: Stays,
         videos: VideosByNumber,
         require_signature: SignatureGuard | None = None,
     ) -> None:
-        self._base_url = base_url
+        self._identity = identity
         self._stays = stays
         self._videos = videos
         self._require_signature = require_signature
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_get(PATH + "{uuid}", available(self.watch_action))
+        router.add_get("/videos/local-viewer/{uuid}", available(self.watch_action))
 
     async def watch_action(self, request: web.Request) -> web.StreamResponse:
         if self._require_signature is not None:
@@ -96,7 +89,7 @@ class WatchActionRoutes:
             if refusal is not None:
                 return problems.refused(refusal)
         uuid = canonical_uuid(request.match_info["uuid"])
-        stay = None if uuid is None else await self._stays.find(stay_url(self._base_url, uuid))
+        stay = None if uuid is None else await self._stays.find(self._identity.watch_action_url(uuid))
         video = None if stay is None or stay.source != LOCAL else await self._videos.by_number(stay.video)
         if stay is None or video is None or video.local or not video.federated:
             return problems.problem(404, "There is no such thing here.")

@@ -10,6 +10,7 @@ from typing import Protocol
 from foundation.clock import Clock
 from foundation.metrics import Metrics
 from views.counting import enough_watch_time
+from views.geo import NOWHERE, Place, agreed
 from views.model import Video
 from views.sections import Progress, Rules, begin, decode, encode, report
 from views.stats.model import Traits
@@ -148,20 +149,22 @@ class Watching:
         leave: bool = False,
         ended: bool = False,
         ip: str = "",
+        place: Place = NOWHERE,
         player: Player | None = None,
     ) -> Outcome:
         """A viewer of ours is at ``position_s``. ``alternate`` is the key it may have come under before midnight.
 
         ``leave``: this was its last report, it is no viewer from now on. ``ended``: it has played to the end and is
         still here. Both close its stay, which is saved at once; merely being at the end does not (it may loop).
-        ``ip`` and ``player`` are looked at when a stay begins, and the address is not kept. Raises StorageUnavailable.
+        ``ip``, ``place`` (what somebody trusted says of it) and ``player`` are looked at when a stay begins, and the
+        address is not kept. Raises StorageUnavailable.
         """
         now_ms = self._clock.now_ms()
         if leave:
             viewer = await self._leave(video, viewer, alternate)
         else:
             viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
-        progress = self._advance(video, viewer, position_s, seek, now_ms, ip, player)
+        progress = self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
         if leave or ended:
             try:
                 outcome = await self._view(video, viewer, progress, now_ms)
@@ -192,20 +195,21 @@ class Watching:
         seek: bool,
         now_ms: int,
         ip: str,
+        place: Place,
         player: Player | None,
     ) -> Progress:
         blob = self._progress.get(video.number, viewer)
         progress = None if blob is None else decode(blob)
         if progress is None:
             progress = begin(position_s, now_ms, self._rules.sections)
-            progress.traits = self._traits(ip, player)
+            progress.traits = self._traits(ip, place, player)
         else:
             report(progress, position_s, seek, now_ms, self._rules.sections)
         self._keep(video, viewer, progress, now_ms)
         return progress
 
-    def _traits(self, ip: str, player: Player | None) -> bytes:
-        country, subdivision = self._locate(ip) if ip else (None, None)
+    def _traits(self, ip: str, place: Place, player: Player | None) -> bytes:
+        country, subdivision = agreed(place, self._locate(ip) if ip else NOWHERE)
         if player is None:
             return pack(Traits(country, subdivision))
         client, system = cleaned(player.client), cleaned(player.operating_system)

@@ -16,7 +16,7 @@ from federation.documents import InstanceIdentity
 from federation.vocabulary import Create, WatchActionObject, build, parse_activity
 from foundation.clock import iso_ms, parse_iso_ms
 from foundation.errors import Refused
-from outbox.watch_actions import WatchActionRoutes, stay_url, told_watch_action, watch_action
+from outbox.watch_actions import WatchActionRoutes, told_watch_action, watch_action
 from views.model import Privacy, Video
 from views.stats.model import Stay, Traits
 
@@ -24,11 +24,15 @@ UUID = "77e1d9ea-2f0b-4c2d-a2f5-5a4c7d3d8f10"
 FRANCE = Traits("FR", "Brittany", "Firefox", "desktop", "Linux")
 
 
+def id_of(base: str, uuid: str) -> str:
+    return InstanceIdentity(base, "", "").watch_action_url(uuid)
+
+
 def stay_at(video: Video, **changes: Any) -> Stay:
     values: dict[str, Any] = {
         "video": video.number,
         "uuid": UUID,
-        "url": stay_url(US, UUID),
+        "url": id_of(US, UUID),
         "start_ms": 1_800_000_000_000,
         "end_ms": 1_800_000_020_000,
         "watch_time_s": 14,
@@ -72,7 +76,7 @@ def test_the_same_stay_is_told_as_peertube_told_it(name: str) -> None:
     stay = stay_at(
         video,
         uuid=said["uuid"],
-        url=stay_url(base, said["uuid"]),
+        url=id_of(base, said["uuid"]),
         start_ms=instant_ms(said["startTime"]),
         end_ms=instant_ms(said["endTime"]),
         watch_time_s=int(said["duration"][2:-1]),
@@ -195,14 +199,16 @@ class Desk:
         self.stays = Stays()
         self.refusal: Refused | None = None
         self.app = web.Application()
-        routes = WatchActionRoutes(base_url=US, stays=self.stays, videos=house.catalog, require_signature=self._guard)
+        routes = WatchActionRoutes(
+            identity=house.identity, stays=self.stays, videos=house.catalog, require_signature=self._guard
+        )
         routes.setup(self.app.router)
 
     async def _guard(self, request: web.Request) -> Refused | None:
         return self.refusal
 
     def keep(self, stay: Stay) -> None:
-        self.stays.kept[stay_url(US, stay.uuid)] = stay
+        self.stays.kept[id_of(US, stay.uuid)] = stay
 
 
 async def test_it_can_be_read_where_it_is_said_to_be(house: House, make_peer: MakePeer, aiohttp_client: Any) -> None:
@@ -220,7 +226,7 @@ async def test_it_can_be_read_where_it_is_said_to_be(house: House, make_peer: Ma
     assert document["@context"] == like["@context"]
     # The recorded one knows no location.
     assert document.keys() - {"location"} == like.keys()
-    assert document["id"] == stay_url(US, UUID)
+    assert document["id"] == id_of(US, UUID)
     assert document["object"] == video.url
 
 
