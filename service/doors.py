@@ -15,6 +15,7 @@ from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
+from inbox.watching import Plausibility, WatchActionHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
@@ -208,6 +209,13 @@ def entrance(
         database=ground.database,
         clock=clock,
         committed=committed,
+        watched=WatchActionHandler(
+            peers=tower.peers,
+            catalog=views.catalog,
+            stays=views.recorder,
+            clock=clock,
+            rules=Plausibility(federation.clock_skew_ms, config.views.playback_rate),
+        ),
     )
     pipeline = Pipeline(
         profile=tower.profile,
