@@ -27,7 +27,7 @@ from views.counters.restoring import Restoring
 
 LIFE_MS = 120_000
 INTERVAL_MS = 5_000
-VIEWERS, VIDEOS = 200_000, 1_000
+VIEWERS, VIDEOS = 100_000, 1_000
 
 
 class NaiveStore:
