@@ -91,6 +91,10 @@ class GeoFile:
 
     async def open(self) -> None:
         """Take what the last run left; nothing is fetched."""
+        await asyncio.to_thread(self._store.tidy, self._clock.now_ms())
+        await self._take()
+
+    async def _take(self) -> None:
         found = await asyncio.to_thread(self._store.open)
         if isinstance(found, BadDatabaseError):
             log.warning("the %s database that was kept cannot be used: %s", self.name, found)
@@ -120,6 +124,8 @@ class GeoFile:
     async def _due(self) -> str | None:
         """What the source is now, when that is not what we have, or it is too long ago."""
         origin = self._store.origin_of(self._source.path, self._source.url)
+        if await asyncio.to_thread(self._store.noted) != self._note:
+            await self._take()
         note, now_ms = self._note, self._clock.now_ms()
         if origin is None:
             log.warning("the file for the %s database cannot be read", self.name)
@@ -140,8 +146,7 @@ class GeoFile:
             note = Note(origin, self._clock.now_ms())
             hint = str(self._source.path or self._source.url)
             # The old reader is let go, not closed: whoever is looking into it finishes.
-            self._database = await asyncio.to_thread(incoming.install, note, hint)
-            self._note = note
+            self._database, self._note = await asyncio.to_thread(incoming.install, note, hint)
 
     async def _download(self, incoming: Incoming) -> None:
         if self._http is None:

@@ -28,6 +28,9 @@ from views.geo import NOWHERE, Attribution, Reader, attribution_of, read_place
 MAX_DATABASE_BYTES = 500_000_000
 """Longest file that is kept, unpacked."""
 
+LEFT_AFTER_MS = 86_400_000
+"""No download takes a day."""
+
 _PIECE = 1 << 20
 _GZIP = b"\x1f\x8b"
 _RECORDS_LOOKED_AT = 2_000
@@ -65,19 +68,30 @@ class Store:
         self._prefix = f"{name}.new-"
 
     def open(self) -> tuple[Database, Note] | BadDatabaseError | None:
-        """What was brought in before, if anything. Leftovers of a run that was killed are thrown away."""
-        with suppress(OSError):
-            for left in self.directory.glob(self._prefix + "*"):
-                left.unlink()
+        """What was brought in before, by this process or another one that shares the directory; if anything."""
         if not self.file.exists():
             return None
-        try:
-            note = msgspec.json.decode(self.note.read_bytes(), type=Note)
-            return open_checked(self.file, note.hint), note
-        except (OSError, msgspec.DecodeError):
+        note = self.noted()
+        if note is None:
             return BadDatabaseError("its note cannot be read")
+        try:
+            return open_checked(self.file, note.hint), note
         except BadDatabaseError as problem:
             return problem
+
+    def noted(self) -> Note | None:
+        """What the note says now; None without a readable one."""
+        try:
+            return msgspec.json.decode(self.note.read_bytes(), type=Note)
+        except (OSError, msgspec.DecodeError):
+            return None
+
+    def tidy(self, now_ms: int) -> None:
+        """Throw away what runs that were killed left behind; what is new may be another process's work."""
+        with suppress(OSError):
+            for left in self.directory.glob(self._prefix + "*"):
+                if abs(now_ms - left.stat().st_mtime * 1000) > LEFT_AFTER_MS:
+                    left.unlink(missing_ok=True)
 
     @staticmethod
     def origin_of(path: Path | None, url: str | None) -> str | None:
@@ -130,7 +144,7 @@ class Incoming:
         except OSError as problem:
             raise BadDatabaseError(f"the file cannot be read or copied: {problem.strerror}") from None
 
-    def install(self, note: Note, hint: str) -> Database:
+    def install(self, note: Note, hint: str) -> tuple[Database, Note]:
         """Unpack, check, and let it take the place of the one before. Raises BadDatabaseError, OSError.
 
         ``hint`` tells whose data it is when the file itself does not; of a URL only what names the maker is kept.
@@ -147,7 +161,7 @@ class Incoming:
         aside = self._path.with_suffix(".note")
         aside.write_bytes(msgspec.json.encode(kept))
         os.replace(aside, self._store.note)
-        return database
+        return database, kept
 
     def discard(self) -> None:
         self._path.unlink(missing_ok=True)

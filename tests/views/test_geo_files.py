@@ -305,10 +305,24 @@ async def test_a_kept_file_that_was_damaged_is_fetched_again(place: Place, damag
         note.write_bytes(b"{")
     else:
         note.unlink()
-    (place.directory / "country.new-abc").write_bytes(b"left by a kill")
+    for name, age_ms in (("country.new-old", 2 * 86_400_000), ("country.new-now", 60_000)):
+        left = place.directory / name
+        left.write_bytes(b"left by a kill, or another process's work")
+        left_s = (place.clock.now_ms() - age_ms) / 1000
+        os.utime(left, (left_s, left_s))
     assert (await place.fetched()).locate(IP) == ("FR", None)
     assert len(place.shelf.asked) == 2
-    assert place.kept() == ["country.json", "country.mmdb"]
+    assert place.kept() == ["country.json", "country.mmdb", "country.new-now"]
+
+
+async def test_what_another_process_brought_in_is_taken(place: Place) -> None:
+    first, second = await place.fetched(), await place.fetched()
+    place.shelf.body = SPAIN
+    place.clock.advance(REFRESH_AFTER_MS)
+    await first.refresh()
+    await second.refresh()
+    assert len(place.shelf.asked) == 2
+    assert second.locate(IP) == ("ES", None)
 
 
 async def test_two_refreshes_at_once_fetch_once(place: Place) -> None:
