@@ -15,9 +15,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
-from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
-from cryptography.hazmat.primitives.hashes import SHA256
-from hostile.peer import ACTIVITY_JSON, FakePeer, public_pem
+from hostile.peer import FakePeer, public_pem
 from integration.house import Reply
 from recorded import load_exchange
 from wire import Answer
@@ -178,9 +176,6 @@ class PeerTube(FakePeer):
         assert answer.status == 204, (answer.status, answer.reason, answer.body)
         return answer
 
-    def signature(self, text: bytes) -> bytes:
-        return self.key.sign(text, PKCS1v15(), SHA256())
-
 
 def _header(line: bytes) -> tuple[str, str]:
     name, _, value = line.decode().partition(": ")
@@ -212,6 +207,3 @@ async def is_closed_to_us() -> web.StreamResponse:
 
 async def is_gone() -> web.StreamResponse:
     return web.Response(status=410)
-
-
-__all__ = ["ACTIVITY_JSON", "PUBLIC", "VIDEO", "Heard", "PeerTube"]
