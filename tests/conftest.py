@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers import RedisCluster, RedisServer, redis_cluster, redis_server
+from servers import PostgreSQLServer, RedisCluster, RedisServer, postgresql_server, redis_cluster, redis_server
 
 from foundation.clock import ManualClock
 from foundation.database import Database
@@ -24,14 +24,33 @@ def metrics() -> Metrics:
     return Metrics()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module that says ``EVERY_DATABASE = True`` runs its tests of the database on each kind of it."""
+    module = metafunc.module
+    marked = any(mark.args[0] == "database_url" for mark in metafunc.definition.iter_markers("parametrize"))
+    if getattr(module, "EVERY_DATABASE", False) and "database_url" in metafunc.fixturenames and not marked:
+        metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path}/fediviews.sqlite"
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Of an empty database: SQLite, or a real PostgreSQL where the test asks for it."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return f"sqlite:///{tmp_path}/fediviews.sqlite"
+    server: PostgreSQLServer = request.getfixturevalue("_postgresql")
+    server.empty()
+    return server.url("postgres")
+
+
+@pytest.fixture(scope="session")
+def _postgresql() -> Iterator[PostgreSQLServer]:
+    with postgresql_server() as server:
+        yield server
 
 
 @pytest.fixture
 async def database(database_url: str, clock: ManualClock, metrics: Metrics) -> AsyncIterator[Database]:
-    """An empty SQLite database with every table of the product."""
+    """An empty database with every table of the product."""
     tables = schema.load()
     opened = await Database.open(database_url, clock=clock, metrics=metrics)
     await opened.write(lambda tx: tx.run_sync(tables.create_all))

@@ -8,6 +8,7 @@ on loopback, its protocol needs ports) and end with the process that started the
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
 import importlib.util
@@ -19,8 +20,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+
+import asyncpg
 
 NOBODY = 65534
 READY_WITHIN_S = 20.0
@@ -231,7 +235,7 @@ def postgresql_programs(copies: Path) -> Path:
 
 
 class PostgreSQLServer:
-    """One cluster. ``url(name)`` reaches a database of it; ``psql``-free: databases are made through SQL."""
+    """One cluster; ``url(name)`` reaches a database of it; there is one called postgres."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -246,6 +250,23 @@ class PostgreSQLServer:
 
     def url(self, name: str) -> str:
         return f"postgresql://fediviews@/{name}?host={self._sockets}"
+
+    def empty(self) -> None:
+        """Make the database postgres as new. In a thread, so that it works with and without a running event loop."""
+
+        async def run() -> None:
+            connection = await asyncpg.connect(self.url("postgres"))
+            try:
+                await connection.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();"
+                    " DROP SCHEMA public CASCADE; CREATE SCHEMA public"
+                )
+            finally:
+                await connection.close()
+
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, run()).result()
 
     def create(self) -> None:
         command = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "fediviews", "--auth=trust"]

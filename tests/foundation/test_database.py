@@ -19,6 +19,9 @@ from foundation.database import Database, Transaction, driver_url, upsert
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
 
+EVERY_DATABASE = True
+ONLY_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 notes = Table("notes", MetaData(), Column("n", BigInteger, primary_key=True), Column("times", BigInteger))
 
 
@@ -237,6 +240,7 @@ async def test_upsert(db: Database) -> None:
     assert [await db.write(work) for _ in range(3)] == [1, 2, 3]
 
 
+@ONLY_SQLITE
 async def test_a_locked_database_is_unavailable_and_comes_back(
     db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
 ) -> None:
@@ -256,6 +260,7 @@ async def test_a_locked_database_is_unavailable_and_comes_back(
     assert await kept(db) == [6]
 
 
+@ONLY_SQLITE
 async def test_a_full_disk_is_unavailable(db: Database) -> None:
     async def small(tx: Transaction) -> None:
         pages = (await tx.exec_driver_sql("PRAGMA page_count")).scalar_one()
@@ -270,6 +275,7 @@ async def test_a_full_disk_is_unavailable(db: Database) -> None:
     assert await kept(db) == []
 
 
+@ONLY_SQLITE
 async def test_the_file_is_its_owners_alone(db: Database, database_url: str) -> None:
     await db.write(note(1))
     path = Path(database_url.removeprefix("sqlite:///"))

@@ -9,6 +9,9 @@ from outbox.log import FOLLOWERS, Activity, ActivityLog, Kind, Logged
 ALICE, BOB = "alice.example", "bob.example"
 
 
+EVERY_DATABASE = True
+
+
 def activity(name: str, kind: Kind = Kind.VIEW, *, audience: str = FOLLOWERS, subject: str = "v") -> Activity:
     return Activity(f"https://us.example/{name}", kind, subject, "https://us.example/a", name.encode(), audience)
 

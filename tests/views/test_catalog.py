@@ -20,6 +20,9 @@ from views.tables import videos
 from views.tallies import CountedView, add_views
 
 
+EVERY_DATABASE = True
+
+
 @pytest.fixture
 def announcer() -> RecordingAnnouncer:
     return RecordingAnnouncer()

@@ -19,6 +19,8 @@ from views.model import Privacy, Video
 from views.tables import remote_views, video_views
 from views.tallies import HOUR_MS
 
+EVERY_DATABASE = True
+
 HOST = "there.example"
 ACTOR = "https://there.example/accounts/peertube"
 VIEWER = bytes(16)
