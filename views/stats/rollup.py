@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from views.stats.model import Stay
@@ -17,43 +18,59 @@ class Sums:
     """
 
     def __init__(self) -> None:
-        self._times: dict[tuple[int, int, int], list[int]] = {}
-        self._traits: dict[tuple[int, int, int, int, str], list[int]] = {}
-        self._steps: dict[tuple[int, int], int] = {}
+        self._minutes: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+        self._names: defaultdict[tuple[int, Kind, str, int], list[int]] = defaultdict(lambda: [0, 0])
+        self._steps: defaultdict[tuple[int, int], int] = defaultdict(int)
 
     def add(self, stays: Iterable[Stay], sign: int = 1) -> None:
         """Count the stays in (``sign`` 1) or out (-1). They are stays at videos of ours."""
+        minutes, names, steps = self._minutes, self._names, self._steps
+        minute_ms, unit_ms = TIME_UNITS[0].ms, TRAIT_UNITS[0].ms
         for stay in stays:
-            self._count(stay.video, stay.start_ms, (sign, sign * stay.watch_time_s, 0, 0))
-            self._count(stay.video, stay.end_ms, (0, 0, sign, sign * stay.watch_time_s))
+            video, start_ms, end_ms, watch_s = stay.video, stay.start_ms, stay.end_ms, sign * stay.watch_time_s
+            sums = minutes[video, start_ms - start_ms % minute_ms]
+            sums[0] += sign
+            sums[1] += watch_s
+            sums = minutes[video, end_ms - end_ms % minute_ms]
+            sums[2] += sign
+            sums[3] += watch_s
+            start_ms -= start_ms % unit_ms
+            end_ms -= end_ms % unit_ms
             for kind, name in named(stay.traits):
-                self._name(stay.video, kind, name, stay.start_ms, (sign, 0))
-                self._name(stay.video, kind, name, stay.end_ms, (0, sign))
+                names[video, kind, name, start_ms][0] += sign
+                names[video, kind, name, end_ms][1] += sign
             for start_s, end_s in stay.sections:
-                for second, delta in ((start_s, sign), (end_s + 1, -sign)):
-                    key = (stay.video, second)
-                    self._steps[key] = self._steps.get(key, 0) + delta
+                steps[video, start_s] += sign
+                steps[video, end_s + 1] -= sign
 
     def times(self) -> list[tuple[int, ...]]:
         """(video, unit, at, starts, start watch time, ends, end watch time)"""
-        return sorted((*key, *sums) for key, sums in self._times.items())
+        found: list[tuple[int, ...]] = []
+        for unit in TIME_UNITS:
+            summed: defaultdict[tuple[int, int], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+            for (video, at_ms), sums in self._minutes.items():
+                whole = summed[video, unit.floor(at_ms)]
+                for index, value in enumerate(sums):
+                    whole[index] += value
+            found += [(video, unit.value, at_ms, *sums) for (video, at_ms), sums in summed.items()]
+        return sorted(found)
 
     def traits(self) -> list[tuple[int | str, ...]]:
         """(video, kind, unit, at, name, starts, ends)"""
-        return [(*key, *self._traits[key]) for key in sorted(self._traits)]
+        found: list[tuple[int, int, int, int, str, int, int]] = []
+        for unit in TRAIT_UNITS:
+            summed: defaultdict[tuple[int, Kind, str, int], list[int]] = defaultdict(lambda: [0, 0])
+            for (video, kind, name, at_ms), (starts, ends) in self._names.items():
+                whole = summed[video, kind, name, unit.floor(at_ms)]
+                whole[0] += starts
+                whole[1] += ends
+            found += [
+                (video, kind.value, unit.value, at_ms, name, *sums)  # type: ignore[misc]
+                for (video, kind, name, at_ms), sums in summed.items()
+            ]
+        found.sort()
+        return list(found)
 
     def steps(self) -> list[tuple[int, ...]]:
         """(video, second, delta); none that change nothing."""
         return sorted((*key, delta) for key, delta in self._steps.items() if delta)
-
-    def _count(self, video: int, at_ms: int, change: tuple[int, int, int, int]) -> None:
-        for unit in TIME_UNITS:
-            sums = self._times.setdefault((video, unit.value, unit.floor(at_ms)), [0, 0, 0, 0])
-            for index, value in enumerate(change):
-                sums[index] += value
-
-    def _name(self, video: int, kind: Kind, name: str, at_ms: int, change: tuple[int, int]) -> None:
-        for unit in TRAIT_UNITS:
-            sums = self._traits.setdefault((video, kind.value, unit.value, unit.floor(at_ms), name), [0, 0])
-            sums[0] += change[0]
-            sums[1] += change[1]

@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
-from sqlalchemy import ColumnElement, FromClause, func, select, true, update
+from sqlalchemy import ColumnElement, FromClause, bindparam, func, select, true, update
 
 from foundation.database import Database, Transaction
 from views.stats.peak import combined, rise_of
 from views.stats.tables import stay_times, viewer_stays
 from views.stats.units import TIME_UNITS, Unit
 
-BATCH = 200
+BATCH = 500
 """Buckets that one transaction settles, so that counting never waits long behind it."""
 
-_Key = tuple[int, int]
-"""Video and beginning of the bucket."""
+_Event = tuple[int, int]
+"""An instant, and how many came (or went) then."""
 
 
 async def settle(db: Database, videos: Sequence[int] | None = None) -> int:
@@ -37,20 +37,36 @@ async def settle(db: Database, videos: Sequence[int] | None = None) -> int:
 async def _settle(tx: Transaction, unit: Unit, concerned: ColumnElement[bool]) -> int:
     keys = await _unsettled(tx, unit, concerned)
     by_video: defaultdict[int, list[int]] = defaultdict(list)
-    for video, at_ms in keys:
-        by_video[video].append(at_ms)
+    settled = []
+    for video, at_ms, starts in keys:
+        if starts:
+            by_video[video].append(at_ms)
+        else:
+            # Nobody came: it never rose.
+            settled.append({"this": video, "unit": unit.value, "at": at_ms, "most": 0, "when": at_ms})
     for video, instants in by_video.items():
         rises = await (_of_minutes if unit is Unit.MINUTE else _of_parts)(tx, video, instants, unit)
         for at_ms, (rise, when_ms) in rises.items():
-            where = _bucket(stay_times, video, unit) & (stay_times.c.at_ms == at_ms)
-            await tx.execute(update(stay_times).where(where).values(rise=rise, rise_ms=when_ms))
+            settled.append({"this": video, "unit": unit.value, "at": at_ms, "most": rise, "when": when_ms})
+    if settled:
+        await tx.execute(_SET, settled)
     return len(keys)
 
 
-async def _unsettled(tx: Transaction, unit: Unit, concerned: ColumnElement[bool]) -> list[_Key]:
+_SET = (
+    update(stay_times)
+    .where(stay_times.c.video_number == bindparam("this"), stay_times.c.unit_s == bindparam("unit"))
+    .where(stay_times.c.at_ms == bindparam("at"))
+    .values(rise=bindparam("most"), rise_ms=bindparam("when"))
+)
+
+
+async def _unsettled(tx: Transaction, unit: Unit, concerned: ColumnElement[bool]) -> list[tuple[int, int, int]]:
     """Of an hour or a day only where all its parts are settled: the others come the next time."""
     times = stay_times.c
-    wanted = select(times.video_number, times.at_ms).where(concerned, times.unit_s == unit.value, times.rise.is_(None))
+    wanted = select(times.video_number, times.at_ms, times.starts).where(
+        concerned, times.unit_s == unit.value, times.rise.is_(None)
+    )
     if unit is not Unit.MINUTE:
         part = stay_times.alias()
         finer = TIME_UNITS[TIME_UNITS.index(unit) - 1]
@@ -58,11 +74,11 @@ async def _unsettled(tx: Transaction, unit: Unit, concerned: ColumnElement[bool]
         inside &= part.c.at_ms < times.at_ms + unit.ms
         wanted = wanted.where(~select(1).select_from(part).where(inside, part.c.rise.is_(None)).exists())
     wanted = wanted.order_by(times.video_number, times.at_ms).limit(BATCH).with_for_update(of=stay_times)
-    return [(video, at_ms) for video, at_ms in await tx.execute(wanted)]
+    return [(video, at_ms, starts) for video, at_ms, starts in await tx.execute(wanted)]
 
 
 async def _of_minutes(tx: Transaction, video: int, instants: Sequence[int], unit: Unit) -> dict[int, tuple[int, int]]:
-    events: dict[int, tuple[list[_Key], list[_Key]]] = {at_ms: ([], []) for at_ms in instants}
+    events: dict[int, tuple[list[_Event], list[_Event]]] = {at_ms: ([], []) for at_ms in instants}
     for which, when in ((0, viewer_stays.c.start_ms), (1, viewer_stays.c.end_ms)):
         begin = stay_times.c.at_ms
         inside = (viewer_stays.c.video_number == video) & (when >= begin) & (when < begin + unit.ms)

@@ -14,6 +14,7 @@ class Unit(enum.IntEnum):
     """Length in seconds. Each divides the next; all begin at whole multiples of themselves since 1970 (UTC)."""
 
     MINUTE = 60
+    TEN_MINUTES = 600
     HOUR = 3_600
     DAY = 86_400
     SPAN = 32 * 86_400
@@ -30,7 +31,7 @@ class Unit(enum.IntEnum):
 TIME_UNITS = (Unit.MINUTE, Unit.HOUR, Unit.DAY)
 """Kept of starts and ends."""
 
-TRAIT_UNITS = (Unit.HOUR, Unit.DAY, Unit.SPAN)
+TRAIT_UNITS = (Unit.TEN_MINUTES, Unit.DAY, Unit.SPAN)
 """Kept of each country, client and so on: coarser, because there are many names."""
 
 
