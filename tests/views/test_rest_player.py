@@ -85,6 +85,7 @@ ACCEPTED = [
     {"currentTime": 5.0},
     {"currentTime": 5, "viewEvent": "seek"},
     {"currentTime": 5, "viewEvent": "leave"},
+    {"currentTime": 600, "viewEvent": "ended"},
     {"currentTime": 5, "viewEvent": None, "sessionId": None},
     {"currentTime": 5, "sessionId": "a"},
     {"currentTime": 5, "sessionId": "A-9" + "x" * 197},
@@ -236,6 +237,12 @@ async def test_leaving_ends_the_viewer_at_once(client: TestClient, house: House)
     await post(client, VOD, {"currentTime": 0, "sessionId": "b"})
     assert await house.viewers(VOD) == 2
     await post(client, VOD, {"currentTime": 3, "sessionId": "a", "viewEvent": "leave"})
+    assert await house.viewers(VOD) == 1
+
+
+async def test_who_has_played_to_the_end_is_still_here(client: TestClient, house: House) -> None:
+    await post(client, VOD, {"currentTime": 595, "sessionId": "a"})
+    await post(client, VOD, {"currentTime": 600, "sessionId": "a", "viewEvent": "ended"})
     assert await house.viewers(VOD) == 1
 
 

@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient
 from rest_house import CLIPS, HOST, LIVE, SHORT, STATS, VOD, House, build
+from sqlalchemy import select
 
 from foundation.clock import ManualClock, iso_ms
 from foundation.database import Database
 from foundation.metrics import Metrics
+from views.stats.tables import viewer_stays
 from views.watching import WatchingRules
 
 HOUR_MS = 3_600_000
@@ -69,6 +71,19 @@ async def test_viewers_are_in_the_answers_while_they_watch_and_after(client: Tes
     series = await ask(client, f"{path}/viewers?{dates}")
     assert series["groupInterval"] == "1 minute"
     assert series["data"][0]["value"] >= 1
+
+
+@pytest.mark.parametrize("event", ["leave", "ended"])
+async def test_a_closed_stay_is_saved_at_once(
+    client: TestClient, house: House, database: Database, event: str
+) -> None:
+    await watch(client, house, VOD, "anna", seconds=10)
+    body = {"currentTime": 10, "sessionId": "anna", "viewEvent": event}
+    assert (await client.post(f"/api/v1/videos/{VOD}/views", json=body)).status == 204
+    await house.recorder.sweep()
+    async with database.read() as tx:
+        kept = (await tx.execute(select(viewer_stays.c.watch_time_s))).scalars().all()
+    assert kept == [10]
 
 
 @pytest.mark.parametrize(

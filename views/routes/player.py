@@ -85,6 +85,7 @@ class PlayerRoutes:
                 said.position_s,
                 seek=said.seek,
                 leave=said.leave,
+                ended=said.ended,
                 ip=address,
                 place=self._place(request),
                 player=said,

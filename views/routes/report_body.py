@@ -3,13 +3,13 @@
 | field | rule |
 |---|---|
 | ``currentTime`` | required; an integer, or a string that begins with one (PeerTube: ``toInt``); 0 or more |
-| ``viewEvent`` | ``seek``; ``leave`` is ours: the viewer is gone now, do not wait for its life to end |
+| ``viewEvent`` | ``seek``; ours are ``leave`` (the viewer is gone now) and ``ended`` (it played to the end) |
 | ``sessionId`` | 1..200 ASCII letters, digits and ``-`` (PeerTube 7.2; before, it took anything) |
 | ``client``, ``operatingSystem`` | 1..200 characters (PeerTube 7.2) |
 | ``device`` | never refused: an unknown one counts as none (PeerTube 7.2) |
 | ``viewerToken`` | ours: the token a host application made for this video |
 
-An optional field that is ``null`` counts as absent; unknown fields are ignored.
+``leave`` and ``ended`` close the viewer's stay, which is saved at once. An optional field that is ``null`` counts as absent; unknown fields are ignored.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ MAX_BODY = 8_192
 
 DEVICES = frozenset({"console", "embedded", "mobile", "smarttv", "tablet", "wearable", "xr", "desktop"})
 """PeerTube 7.2's vocabulary (ua-parser-js)."""
+
+EVENTS = ("seek", "leave", "ended")
 
 _MAX_AGENT_CHARS = 200
 _LEADING_INTEGER = re.compile(r"\s{0,16}([+-]?[0-9]{1,16})", re.ASCII)
@@ -48,6 +50,7 @@ class Report(msgspec.Struct, frozen=True, gc=False):
     position_s: int
     seek: bool = False
     leave: bool = False
+    ended: bool = False
     session_id: str | None = None
     client: str | None = None
     operating_system: str | None = None
@@ -73,12 +76,12 @@ def parse_report(raw: bytes) -> Report | BadBody:
     position_s = _position(body.current_time)
     event = body.view_event
     if position_s is not None and event is None and _is_plain(body):
-        return Report(position_s, False, False, body.session_id)
+        return Report(position_s, session_id=body.session_id)
     bad: dict[str, str] = {}
     if position_s is None:
         bad["currentTime"] = "Should be an integer of seconds, 0 or more"
-    if event is not None and event != "seek" and event != "leave":
-        bad["viewEvent"] = "Should be seek (or leave)"
+    if event is not None and event not in EVENTS:
+        bad["viewEvent"] = "Should be seek (or leave, or ended)"
     session_id = body.session_id
     if session_id is not None and not (isinstance(session_id, str) and is_session_id(session_id)):
         bad["sessionId"] = "Should have 1 to 200 ASCII letters, digits or hyphens"
@@ -96,6 +99,7 @@ def parse_report(raw: bytes) -> Report | BadBody:
         position_s,
         event == "seek",
         event == "leave",
+        event == "ended",
         session_id,
         body.client,
         body.operating_system,
