@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
@@ -165,3 +165,73 @@ class ProgressStore:
     def _drop_video(self, video: int) -> None:
         self._size -= len(self._blobs.pop(video, ())) + len(self._closed.pop(video, ()))
         self._lives.pop(video, None)
+
+
+class ProgressKeeper(Protocol):
+    """What every store of watch progress promises, as ``ProgressStore`` says it; any call may raise StorageUnavailable.
+
+    Where several processes share one, what ``due`` gives to one of them the others get only when it was not ``saved``
+    within half a minute.
+    """
+
+    async def put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None: ...
+
+    async def get(self, video: int, viewer: bytes) -> bytes | None: ...
+
+    async def pop(self, video: int, viewer: bytes) -> bytes | None: ...
+
+    async def hand_over(self, now_ms: int, name: Naming) -> int: ...
+
+    async def close(self, video: int, viewer: bytes, name: Naming) -> bool: ...
+
+    async def due(self, limit: int) -> Sequence[Progress]: ...
+
+    async def saved(self, closed: Iterable[Progress]) -> None: ...
+
+    async def all_of(self, video: int) -> Sequence[Progress]: ...
+
+    async def videos(self) -> Sequence[int]: ...
+
+    async def forget_video(self, video: int) -> None: ...
+
+
+class AwaitedProgress:
+    """The store in memory for those who also know one that is far away."""
+
+    def __init__(self, store: ProgressStore) -> None:
+        self.store = store
+
+    async def put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None:
+        self.store.put(video, viewer, blob, expires_ms)
+
+    async def get(self, video: int, viewer: bytes) -> bytes | None:
+        return self.store.get(video, viewer)
+
+    async def pop(self, video: int, viewer: bytes) -> bytes | None:
+        return self.store.pop(video, viewer)
+
+    async def hand_over(self, now_ms: int, name: Naming) -> int:
+        return self.store.hand_over(now_ms, name)
+
+    async def close(self, video: int, viewer: bytes, name: Naming) -> bool:
+        return self.store.close(video, viewer, name)
+
+    async def due(self, limit: int) -> Sequence[Progress]:
+        return self.store.due(limit)
+
+    async def saved(self, closed: Iterable[Progress]) -> None:
+        self.store.saved(closed)
+
+    async def all_of(self, video: int) -> Sequence[Progress]:
+        return self.store.all_of(video)
+
+    async def videos(self) -> Sequence[int]:
+        return self.store.videos()
+
+    async def forget_video(self, video: int) -> None:
+        self.store.forget_video(video)
+
+
+def awaited(progress: ProgressStore | ProgressKeeper) -> ProgressKeeper:
+    """A keeper as it is; the store in memory as one."""
+    return AwaitedProgress(progress) if isinstance(progress, ProgressStore) else progress

@@ -145,7 +145,7 @@ class RedisCounterStore:
         if taken and hot:
             self._note_hot(video)
             others = [shard for shard in range(self._keys.shards) if shard != home]
-            await _all(self._run(scripts.DROP_PEERS, shard, now_ms, video) for shard in others)
+            await every(self._run(scripts.DROP_PEERS, shard, now_ms, video) for shard in others)
         return bool(taken)
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
@@ -181,7 +181,7 @@ class RedisCounterStore:
 
     async def watched(self, now_ms: int) -> Sequence[int]:
         shards = range(self._keys.shards)
-        found = await _all(self._run(scripts.WATCHED, shard, now_ms) for shard in shards)
+        found = await every(self._run(scripts.WATCHED, shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
     async def changed_since(self, cursor: tuple[int, ...] = (), most: int = 1_000) -> Changes:
@@ -189,7 +189,9 @@ class RedisCounterStore:
         ask again until nothing comes. A video that moved twice is there once."""
         seen = cursor if len(cursor) == self._keys.shards else (0,) * self._keys.shards
         now_ms = self._clock.now_ms()
-        answers = await _all(self._run(scripts.CHANGES, shard, now_ms, since, most) for shard, since in enumerate(seen))
+        answers = await every(
+            self._run(scripts.CHANGES, shard, now_ms, since, most) for shard, since in enumerate(seen)
+        )
         videos = dict.fromkeys(int(video) for answer in answers for video in answer[::2])
         last = tuple(int(answer[-1]) if answer else since for answer, since in zip(answers, seen, strict=True))
         return Changes(list(videos), last)
@@ -199,7 +201,7 @@ class RedisCounterStore:
     async def sweep(self, now_ms: int) -> Sequence[int]:
         """Several processes may sweep at once: each change is named to one of them."""
         shards = range(self._keys.shards)
-        found = await _all(self._sweep(shard, now_ms) for shard in shards)
+        found = await every(self._sweep(shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
     async def forget_source(self, source: str) -> None:
@@ -233,7 +235,7 @@ class RedisCounterStore:
 
     async def _everywhere(self, script: Script, *arguments: bytes | str | int) -> list[Any]:
         now_ms = self._clock.now_ms()
-        return await _all(self._run(script, shard, now_ms, *arguments) for shard in range(self._keys.shards))
+        return await every(self._run(script, shard, now_ms, *arguments) for shard in range(self._keys.shards))
 
     async def _touch(
         self, shard: int, video: int, source: str, viewer: bytes, expires_ms: int, now_ms: int, role: str
@@ -260,7 +262,7 @@ class RedisCounterStore:
         self, found: dict[int, _Row], batches: Sequence[tuple[int, Sequence[int]]], now_ms: int
     ) -> list[int]:
         """Adds up; returns those that say they are hot."""
-        answers = await _all(self._run(scripts.READ, shard, now_ms, *videos) for shard, videos in batches)
+        answers = await every(self._run(scripts.READ, shard, now_ms, *videos) for shard, videos in batches)
         hot: list[int] = []
         for (_, videos), rows in zip(batches, answers, strict=True):
             for video, row in zip(videos, rows, strict=True):
@@ -314,7 +316,7 @@ class _Row:
         return Reading(local, {source: count for source, count in self.counts.items() if source != LOCAL}, None)
 
 
-async def _all(calls: Iterable[Awaitable[Any]]) -> list[Any]:
+async def every(calls: Iterable[Awaitable[Any]]) -> list[Any]:
     """All answers, or the first failure once all have ended: nobody is left behind."""
     answers = await asyncio.gather(*calls, return_exceptions=True)
     for answer in answers:

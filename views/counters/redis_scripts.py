@@ -20,8 +20,12 @@ key after base     type
 ``ended``          set   videos that lost viewers or their total since the last sweep
 ``seq``, ``chg``   zset  video -> number of its last change; numbers grow, also over a flush
 ``c``              zset  VIDEO:GENERATION:VIEWER -> until when its view is claimed
-``g``              hash  video -> generation: a forgotten video's claims and progress are those of an earlier one
-``p``, ``pe``      hash, zset  VIDEO:GENERATION:VIEWER -> watch progress; -> when its viewer was silent for too long
+``g``              hash  video -> generation: a forgotten video's claims are those of an earlier one
+``p:VIDEO``        hash  viewer -> watch progress
+``pe``             zset  VIDEO:VIEWER -> when it has been silent for too long, or is asked about again
+``q:VIDEO``        hash  key of a closed stay -> its watch progress
+``qe``             zset  VIDEO:KEY -> from when on somebody may save it
+``pv``             set   videos with watch progress
 =================  ====  =======================================================================================
 
 Every key has a life, renewed while it is used: what nobody sweeps any more cleans itself.
@@ -135,12 +139,13 @@ end
 """
 
 
-def _script(name: str, body: str, *parts: str) -> Script:
+def script(name: str, body: str, *parts: str) -> Script:
+    """``body`` after what all scripts share, and ``parts``."""
     text = "".join((_PRELUDE, *parts, body))
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
-TOUCH = _script(
+TOUCH = script(
     "touch",
     """
 local video, source, viewer, exp, role = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8]
@@ -189,7 +194,7 @@ return 1
 Role ``own``: this is its shard. ``guest``: this is the home, its own shard is another. ``known``: only extend.
 """
 
-HAS = _script(
+HAS = script(
     "has",
     """
 local till = call('ZSCORE', B .. 'v:' .. ARGV[4] .. ':' .. ARGV[5], ARGV[6])
@@ -198,7 +203,7 @@ return {(till and tonumber(till) > now) and 1 or 0, call('EXISTS', B .. 'h:' .. 
 )
 """video, source, viewer -> here, hot."""
 
-LEAVE = _script(
+LEAVE = script(
     "leave",
     """
 local video, source = ARGV[4], ARGV[5]
@@ -219,7 +224,7 @@ return {1, hot}
 )
 """video, source, viewer -> was here, hot."""
 
-READ = _script(
+READ = script(
     "read",
     """
 local rows, since = {}, '(' .. text(now)
@@ -244,7 +249,7 @@ return rows
 )
 """videos -> for each: hot, total or nothing, then source and count by turns."""
 
-PUT_TOTAL = _script(
+PUT_TOTAL = script(
     "put_total",
     """
 local video, exp, granted = ARGV[4], ARGV[6] + shift, tonumber(ARGV[9])
@@ -266,10 +271,10 @@ return {1, call('EXISTS', B .. 'h:' .. video)}
 )
 """video, count, end, order, ours, granted -> taken, hot."""
 
-DROP_PEERS = _script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", _DROP_PEERS)
+DROP_PEERS = script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", _DROP_PEERS)
 """video -> 1; on the other shards of a hot video whose total came."""
 
-WATCHED = _script(
+WATCHED = script(
     "watched",
     """
 local found, seen, since = {}, {}, '(' .. text(now)
@@ -294,7 +299,7 @@ return found
 )
 """-> videos with anything alive in this shard."""
 
-SWEEP = _script(
+SWEEP = script(
     "sweep",
     """
 local most = tonumber(ARGV[4])
@@ -316,7 +321,7 @@ return {again, lost, found}
 )
 """most at once, changes kept -> whether there is more, whether to recount, videos that changed."""
 
-RECOUNT = _script(
+RECOUNT = script(
     "recount",
     """
 local viewers = 0
@@ -334,7 +339,7 @@ return viewers
 )
 """-> viewers in the shard, counted one group after another: after keys ended unswept."""
 
-FORGET_SOURCE = _script(
+FORGET_SOURCE = script(
     "forget_source",
     """
 local source = ARGV[4]
@@ -352,7 +357,7 @@ return 1
 )
 """source -> 1."""
 
-FORGET_VIDEO = _script(
+FORGET_VIDEO = script(
     "forget_video",
     """
 local video = ARGV[4]
@@ -377,7 +382,7 @@ return 1
 )
 """video, ``all`` or ``live`` (claims and progress stay), life of generations -> 1."""
 
-TOLD = _script(
+TOLD = script(
     "told",
     """
 local found, kept = {}, call('HGETALL', B .. 'o:' .. ARGV[4])
@@ -396,7 +401,7 @@ return found
 )
 """video -> viewer, since, end, acknowledgement of each tell that lasts beyond the instant asked about."""
 
-MARK_TOLD = _script(
+MARK_TOLD = script(
     "mark_told",
     """
 local video, viewer, since, exp, ack = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8]
@@ -426,7 +431,7 @@ return 1
 )
 """video, viewer, since, end, acknowledgement, room, memory -> 1, or 4: no room."""
 
-TOLD_VIDEOS = _script(
+TOLD_VIDEOS = script(
     "told_videos",
     """
 call('ZREMRANGEBYSCORE', B .. 'ov', '-inf', now)
@@ -435,7 +440,7 @@ return call('ZRANGE', B .. 'ov', 0, -1)
 )
 """-> videos at home here of which something is told."""
 
-CHANGES = _script(
+CHANGES = script(
     "changes",
     """
 return call('ZRANGEBYSCORE', B .. 'chg', '(' .. ARGV[4], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[5])
@@ -451,7 +456,7 @@ local function named(video, viewer)
 end
 """
 
-CLAIM = _script(
+CLAIM = script(
     "claim",
     """
 local id, till = named(ARGV[4], ARGV[5]), ARGV[6] + shift
@@ -475,5 +480,5 @@ return 1
 )
 """video, viewer, until, room -> taken now, or 4: no room. The life of keys is that of claims."""
 
-RELEASE = _script("release", "return call('ZREM', B .. 'c', named(ARGV[4], ARGV[5]))\n", _GENERATION)
+RELEASE = script("release", "return call('ZREM', B .. 'c', named(ARGV[4], ARGV[5]))\n", _GENERATION)
 """video, viewer -> whether there was one."""
