@@ -26,6 +26,8 @@ from views.stats.recorder import Recorder
 from views.stats.tables import stay_times, viewer_sections, viewer_stays
 from views.stats.traits import pack
 
+EVERY_DATABASE = True
+
 LIFETIME_MS = 3_600_000
 TRAITS = Traits("FR", "Paris", "Firefox", "mobile", "Linux")
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,6 +26,8 @@ from views.stats.tables import retention_steps, stay_times, stay_traits, viewer_
 from views.stats.traits import pack
 from views.stats.units import FOREVER_MS, TIME_UNITS, TRAIT_UNITS, pieces
 from views.tables import videos
+
+EVERY_DATABASE = True
 
 NOON = utc("2026-06-15T12:00")
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -112,12 +113,12 @@ async def hold_retention_against(house: House, number: int, stays: list[Stay]) -
 TABLES = (videos, viewer_stays, viewer_sections, stay_times, stay_traits, retention_steps)
 
 
-def test_every_answer_is_what_the_definitions_say(tmp_path: Path) -> None:
+def test_every_answer_is_what_the_definitions_say(database_url: str) -> None:
     """Whatever is saved, still live, settled or deleted again."""
     clock, metrics = ManualClock(NOON + 40 * DAY), Metrics()
 
     async def opened() -> Database:
-        database = await Database.open(f"sqlite:///{tmp_path}/a.sqlite", clock=clock, metrics=metrics)
+        database = await Database.open(database_url, clock=clock, metrics=metrics)
         await database.write(lambda tx: tx.run_sync(schema.load().create_all))
         return database
 
@@ -128,7 +129,7 @@ def test_every_answer_is_what_the_definitions_say(tmp_path: Path) -> None:
     with asyncio.Runner() as runner:
         database = runner.run(opened())
 
-        @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+        @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
         @given(st.lists(a_stay(), max_size=25), bounds, bounds, st.booleans(), st.integers(0, 25), st.integers(0, 25))
         def holds(
             stays: list[Stay], start: int | None, end: int | None, settled: bool, live: int, deleted: int
