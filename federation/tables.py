@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
 
 from foundation.database import metadata
 
@@ -41,13 +41,3 @@ follows = Table(
     Column("updated_ms", BigInteger, nullable=False),
 )
 """``in``: the remote ``actor`` follows our ``object``; ``out``: our ``object`` follows the remote ``actor``."""
-
-remembered = Table(
-    "remembered_activities",
-    metadata,
-    Column("key", String(64), primary_key=True),
-    Column("at_ms", BigInteger, nullable=False),
-)
-"""SHA-256 of actor and id of activities that must not be taken twice."""
-
-Index(None, remembered.c.at_ms)

@@ -83,7 +83,6 @@ class Housekeeping:
         config = self._ground.config
         ids_before_ms = now_ms - config.federation.remember_ids_ms
         await self._views.counter.purge_remote_views(ids_before_ms)
-        await self._federation.peers.purge_remembered(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
         age = config.views.max_age
         await self._out.events.purge(now_ms - config.federation.retry_for_ms)

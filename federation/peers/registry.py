@@ -294,14 +294,6 @@ class Peers:
 
     # What was taken, and keeping house
 
-    async def remember(self, tx: Transaction, actor: str, activity_id: str, now_ms: int) -> bool:
-        """Note that an activity is taken; False when it was before. Joins the transaction of what it does."""
-        return await store.remember(tx, actor, activity_id, now_ms)
-
-    async def purge_remembered(self, before_ms: int) -> int:
-        """Forget activities noted before an instant (seven days ago is enough); how many."""
-        return await self._database.write(lambda tx: store.purge_remembered(tx, before_ms))
-
     async def purge_peers(self, before_ms: int) -> int:
         """Forget hosts not heard of since an instant, unless an administrator judged them; how many."""
         return await self._database.write(lambda tx: store.purge_peers(tx, before_ms))

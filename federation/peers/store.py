@@ -10,7 +10,7 @@ import msgspec
 from sqlalchemy import Row, delete, select, update
 
 from federation.peers.model import Direction, FollowRecord, FollowState, Software
-from federation.tables import follows, peers, remembered
+from federation.tables import follows, peers
 from foundation.database import Transaction, upsert
 
 _BATCH = 200
@@ -151,16 +151,3 @@ async def set_state(tx: Transaction, ids: Iterable[int], state: FollowState, now
 
 async def delete_follows(tx: Transaction, ids: Iterable[int]) -> None:
     await tx.execute(delete(follows).where(follows.c.id.in_(list(ids))))
-
-
-async def remember(tx: Transaction, actor: str, activity_id: str, now_ms: int) -> bool:
-    """Note that this activity was taken; False when it was noted before. Both in the caller's transaction."""
-    insert = upsert(tx, remembered).values(key=_digest(actor, activity_id), at_ms=now_ms)
-    noted = await tx.execute(insert.on_conflict_do_nothing().returning(remembered.c.key))
-    return noted.first() is not None
-
-
-async def purge_remembered(tx: Transaction, before_ms: int) -> int:
-    """Forget what was noted before an instant; how many."""
-    gone = await tx.execute(delete(remembered).where(remembered.c.at_ms < before_ms))
-    return gone.rowcount

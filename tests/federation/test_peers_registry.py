@@ -316,16 +316,3 @@ async def test_our_follow_is_answered(make: Callable[..., Peers], database: Data
     (await database.write(lambda tx: peers.remove_following(tx, actor)))()
     assert (peers.following(), peers.list_following()) == ((), ([], 0))
     assert news.told == [("following_accepted", "b.example")]
-
-
-async def test_an_activity_is_taken_once(make: Callable[..., Peers], database: Database) -> None:
-    peers = make()
-
-    async def taken(actor: str, activity: str, at_ms: int) -> bool:
-        return await database.write(lambda tx: peers.remember(tx, actor, activity, at_ms))
-
-    assert await taken("https://b.example/u", "https://b.example/1", 10)
-    assert not await taken("https://b.example/u", "https://b.example/1", 20)
-    assert await taken("https://c.example/u", "https://b.example/1", 30)
-    assert await peers.purge_remembered(30) == 1
-    assert await taken("https://b.example/u", "https://b.example/1", 40)

@@ -80,13 +80,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", name=op.f("pk_peers")),
     )
     op.create_table(
-        "remembered_activities",
-        sa.Column("key", sa.String(length=64), nullable=False),
-        sa.Column("at_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("key", name=op.f("pk_remembered_activities")),
-    )
-    op.create_index(op.f("ix_remembered_activities_at_ms"), "remembered_activities", ["at_ms"], unique=False)
-    op.create_table(
         "remote_views",
         sa.Column("activity", sa.LargeBinary(length=32), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
