@@ -74,7 +74,7 @@ class Housekeeping:
     async def forget_video(self, video: Video) -> None:
         """It is gone, or private from now on: nobody watches it, as far as others know."""
         await self._views.viewers.forget_video(video.number)
-        self._views.watching.forget_video(video.number)
+        await self._views.watching.forget_video(video.number)
         self._views.resume.forget_video(video.number)
 
     async def purge(self) -> None:

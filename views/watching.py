@@ -9,6 +9,7 @@ from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.metrics import Metrics
+from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.counting import enough_watch_time
 from views.geo import NOWHERE, Place, agreed
 from views.model import Video
@@ -66,16 +67,6 @@ class LocalViews(Protocol):
     async def count_local(self, video: Video, viewer: bytes) -> bool: ...
 
 
-class ProgressKeeper(Protocol):
-    """The part of ``views.counters.progress.ProgressStore`` that a report needs."""
-
-    def put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None: ...
-
-    def get(self, video: int, viewer: bytes) -> bytes | None: ...
-
-    def forget_video(self, video: int) -> None: ...
-
-
 class Closer(Protocol):
     """The part of ``views.stats.recorder.Recorder`` that a report needs."""
 
@@ -115,7 +106,7 @@ class Watching:
         self,
         viewers: LiveViewers,
         views: LocalViews,
-        progress: ProgressKeeper,
+        progress: ProgressStore | ProgressKeeper,
         clock: Clock,
         metrics: Metrics,
         rules: WatchingRules | None = None,
@@ -127,7 +118,7 @@ class Watching:
         self._closer = closer
         self._viewers = viewers
         self._views = views
-        self._progress = progress
+        self._progress = awaited(progress)
         self._clock = clock
         self._rules = rules or WatchingRules()
         self._count_after_s = self._rules.count_view_after_ms / 1000
@@ -164,7 +155,7 @@ class Watching:
             viewer = await self._leave(video, viewer, alternate)
         else:
             viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
-        progress = self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
+        progress = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
         if leave or ended:
             try:
                 outcome = await self._view(video, viewer, progress, now_ms)
@@ -176,18 +167,18 @@ class Watching:
         self._count[outcome]()
         return outcome
 
-    def forget_video(self, number: int) -> None:
+    async def forget_video(self, number: int) -> None:
         """The video is gone: so is how far anybody has seen it."""
-        self._progress.forget_video(number)
+        await self._progress.forget_video(number)
 
     async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> bytes:
         """Returns the key that the progress is kept under."""
         await self._viewers.left(video, viewer, alternate)
-        if alternate is None or self._progress.get(video.number, viewer) is not None:
+        if alternate is None or await self._progress.get(video.number, viewer) is not None:
             return viewer
-        return alternate if self._progress.get(video.number, alternate) is not None else viewer
+        return alternate if await self._progress.get(video.number, alternate) is not None else viewer
 
-    def _advance(
+    async def _advance(
         self,
         video: Video,
         viewer: bytes,
@@ -198,14 +189,14 @@ class Watching:
         place: Place,
         player: Player | None,
     ) -> Progress:
-        blob = self._progress.get(video.number, viewer)
+        blob = await self._progress.get(video.number, viewer)
         progress = None if blob is None else decode(blob)
         if progress is None:
             progress = begin(position_s, now_ms, self._rules.sections)
             progress.traits = self._traits(ip, place, player)
         else:
             report(progress, position_s, seek, now_ms, self._rules.sections)
-        self._keep(video, viewer, progress, now_ms)
+        await self._keep(video, viewer, progress, now_ms)
         return progress
 
     def _traits(self, ip: str, place: Place, player: Player | None) -> bytes:
@@ -222,11 +213,11 @@ class Watching:
             return Outcome.WATCH_TIME
         counted = await self._views.count_local(video, viewer)
         # A parallel report may have gone further meanwhile: its progress stands, only the instant is added.
-        blob = self._progress.get(video.number, viewer)
+        blob = await self._progress.get(video.number, viewer)
         newest = (None if blob is None else decode(blob)) or progress
         newest.next_view_ms = now_ms + (self._rules.view_expiration_ms if counted else self._ask_again_ms)
-        self._keep(video, viewer, newest, now_ms)
+        await self._keep(video, viewer, newest, now_ms)
         return Outcome.COUNTED if counted else Outcome.ALREADY_COUNTED
 
-    def _keep(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> None:
-        self._progress.put(video.number, viewer, encode(progress), now_ms + self._rules.progress_lifetime_ms)
+    async def _keep(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> None:
+        await self._progress.put(video.number, viewer, encode(progress), now_ms + self._rules.progress_lifetime_ms)

@@ -265,7 +265,7 @@ class TestStays:
 
 async def test_a_deleted_video_takes_its_progress_along(watching: Watching, progress: ProgressStore) -> None:
     await watching.watched(VIDEO, A, None, 0)
-    watching.forget_video(1)
+    await watching.forget_video(1)
     assert progress.get(1, A) is None
 
 

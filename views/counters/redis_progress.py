@@ -271,10 +271,13 @@ class RedisProgressStore:
         closed: int = 0
         while True:
             taken = await self._run(TAKE_ENDED, shard, now_ms, _AT_A_TIME, LEASE_MS)
-            done: list[bool] = await every(self._close(shard, *each, name) for each in taken)
-            closed += sum(done)
+            closed += await self._close_each(shard, taken, name)
             if len(taken) < _AT_A_TIME:
                 return closed
+
+    async def _close_each(self, shard: int, taken: Sequence[Any], name: Naming) -> int:
+        done: list[bool] = await every(self._close(shard, each[0], each[1], each[2], name) for each in taken)
+        return sum(done)
 
     async def _close(self, shard: int, video: int, viewer: bytes, blob: bytes, name: Naming) -> bool:
         key = name(video, viewer, blob) or b""

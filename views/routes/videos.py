@@ -101,7 +101,7 @@ class VideoRoutes:
         if video is None or not await self._api.catalog.delete(video):
             return refusal(NOT_FOUND)
         await self._api.viewers.forget_video(video.number)
-        self._api.watching.forget_video(video.number)
+        await self._api.watching.forget_video(video.number)
         return web.Response(status=204)
 
     async def bring(self, request: web.Request) -> web.StreamResponse:

@@ -8,7 +8,7 @@ from functools import partial
 from sqlalchemy import select
 
 from foundation.database import Database, Transaction
-from views.counters.progress import ProgressStore
+from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.stats import rows
 from views.stats.recorder import Recorder
 from views.stats.tables import viewer_stays
@@ -20,15 +20,15 @@ BATCH = 250
 class StayMover:
     """Every batch is moved as a whole, sums included: whoever is interrupted begins again and finishes the rest."""
 
-    def __init__(self, db: Database, progress: ProgressStore, recorder: Recorder) -> None:
+    def __init__(self, db: Database, progress: ProgressStore | ProgressKeeper, recorder: Recorder) -> None:
         self._db = db
-        self._progress = progress
+        self._progress = awaited(progress)
         self._recorder = recorder
 
     async def move(self, source: int, target: int) -> int:
         """Close every stay at the video ``source``, save it, and move all of them to ``target``; how many. Both are
         videos of ours. Who goes on watching begins a new stay. Raises StorageUnavailable: a part may have moved."""
-        for kept in self._progress.all_of(source):
+        for kept in await self._progress.all_of(source):
             self._recorder.close(source, kept.viewer)
         await self._recorder.drain()
         work = partial(_move_batch, source=source, target=target)

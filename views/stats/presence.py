@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from foundation.clock import Clock
 from views.counters.progress import Progress as Kept
+from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.sections import Section, decode
 from views.stats.model import Traits
 from views.stats.traits import unpack
@@ -33,14 +34,6 @@ class Present(NamedTuple):
     traits: Traits
 
 
-class LiveProgress(Protocol):
-    """The part of ``views.counters.progress.ProgressStore`` that is needed here."""
-
-    def all_of(self, video: int) -> Sequence[Kept]: ...
-
-    def videos(self) -> Sequence[int]: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Presence:
     """Viewers of one video, as they were at ``as_of_ms``; ``until_ms`` is how long that will do."""
@@ -62,14 +55,14 @@ class Snapshot:
 class PresentViewers:
     """``take`` a snapshot while nothing is being saved, then ``look`` into it; ``forget`` when stays were saved."""
 
-    def __init__(self, progress: LiveProgress, clock: Clock) -> None:
-        self._progress = progress
+    def __init__(self, progress: ProgressStore | ProgressKeeper, clock: Clock) -> None:
+        self._progress = awaited(progress)
         self._clock = clock
         self._known: dict[int, Presence] = {}
         self._generation = 0
 
-    def videos(self) -> Sequence[int]:
-        return self._progress.videos()
+    async def videos(self) -> Sequence[int]:
+        return await self._progress.videos()
 
     def forget(self, videos: set[int]) -> None:
         """Some of their viewers are in the database from now on."""
@@ -77,7 +70,7 @@ class PresentViewers:
         for video in videos:
             self._known.pop(video, None)
 
-    def take(self, videos: Sequence[int]) -> Snapshot:
+    async def take(self, videos: Sequence[int]) -> Snapshot:
         now_ms = self._clock.now_ms()
         known, raw = [], []
         for video in videos:
@@ -85,7 +78,7 @@ class PresentViewers:
             if presence is not None and presence.as_of_ms <= now_ms < presence.until_ms:
                 known.append(presence)
             else:
-                raw.append((video, self._progress.all_of(video)))
+                raw.append((video, await self._progress.all_of(video)))
         return Snapshot(tuple(known), tuple(raw), now_ms)
 
     async def look(self, snapshot: Snapshot) -> tuple[list[Present], int]:

@@ -154,7 +154,7 @@ class StayStatistics:
         numbers = await self._numbers(scope)
         async with AsyncExitStack() as stack:
             async with self._recorder.steady:
-                snapshot = self._present.take(numbers)
+                snapshot = await self._present.take(numbers)
                 tx = await stack.enter_async_context(self._db.read())
                 # The first read of a table is what fixes the instant.
                 await tx.execute(select(videos_table.c.number).limit(1))
@@ -167,7 +167,7 @@ class StayStatistics:
             return scope.videos
         wanted = None if scope.videos is None else frozenset(scope.videos)
         numbers = []
-        for number in self._present.videos():
+        for number in await self._present.videos():
             if wanted is None:
                 video = await self._catalog.by_number(number)
                 if video is not None and video.local:

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 import uuid
+from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
@@ -16,8 +17,8 @@ from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from views.counters.progress import AwaitedProgress, ProgressKeeper, ProgressStore, awaited
 from views.counters.progress import Progress as Kept
-from views.counters.progress import ProgressStore
 from views.model import Video
 from views.ports import Announcer
 from views.rows import COLUMNS, video_of
@@ -31,6 +32,9 @@ from views.tables import videos
 
 BATCH = 1_000
 """Stays that one transaction writes, so that counting never waits long behind it."""
+
+MAX_CLOSING = 100_000
+"""Stays that wait to be closed in a shared store; the oldest are left to end by silence."""
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +56,7 @@ class Recorder:
     def __init__(
         self,
         db: Database,
-        progress: ProgressStore,
+        progress: ProgressStore | ProgressKeeper,
         present: PresentViewers,
         announcer: Announcer,
         clock: Clock,
@@ -64,7 +68,8 @@ class Recorder:
         """``stay_url`` makes the global id of a stay of a viewer of ours from its uuid."""
         self.steady = asyncio.Lock()
         self._db = db
-        self._progress = progress
+        self._progress = awaited(progress)
+        self._closing: deque[tuple[int, bytes]] = deque(maxlen=MAX_CLOSING)
         self._present = present
         self._announcer = announcer
         self._clock = clock
@@ -106,21 +111,31 @@ class Recorder:
 
     def close(self, video: int, viewer: bytes) -> None:
         """The viewer is gone, or at the end: its stay is over now and saved as soon as possible."""
-        if self._progress.close(video, viewer, self._name):
+        if not isinstance(self._progress, AwaitedProgress):
+            self._closing.append((video, viewer))
+            self._wake.set()
+        elif self._progress.store.close(video, viewer, self._name):
             self._wake.set()
 
     async def sweep(self) -> int:
         """Save the stays of all who have been silent for too long; how many. Raises StorageUnavailable: they wait."""
-        self._progress.hand_over(self._clock.now_ms(), self._name)
+        await self._progress.hand_over(self._clock.now_ms(), self._name)
         return await self.drain()
 
     async def drain(self) -> int:
         """Save every closed stay; how many. Raises StorageUnavailable: the rest waits for the next time."""
         saved = 0
         async with self._draining:
-            while batch := self._progress.due(BATCH):
+            await self._close_asked()
+            while batch := await self._progress.due(BATCH):
                 saved += await self._settle(batch)
         return saved
+
+    async def _close_asked(self) -> None:
+        """In the store that is shared; where it does not answer they are asked about again, or end by silence."""
+        while self._closing:
+            await self._progress.close(*self._closing[0], self._name)
+            self._closing.popleft()
 
     async def _settle(self, batch: Sequence[Kept]) -> int:
         try:
@@ -131,7 +146,7 @@ class Recorder:
             if len(batch) == 1:
                 self._lost.inc()
                 _log.exception("a stay at video %d cannot be saved", batch[0].video)
-                self._progress.saved(batch)
+                await self._progress.saved(batch)
                 return 0
         # One of them is at fault: the others must not wait for it for ever.
         return sum([await self._settle([kept]) for kept in batch])
@@ -140,7 +155,7 @@ class Recorder:
         stays = [stay for kept in batch if (stay := self._stay(kept)) is not None]
         async with self.steady:
             fresh = await self._db.write(partial(self._write, stays=stays))
-            self._progress.saved(batch)
+            await self._progress.saved(batch)
             self._present.forget({stay.video for stay in stays})
         self._saved_local.inc(len(fresh))
         if fresh:
