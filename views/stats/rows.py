@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Any
 
-from sqlalchemy import Row, delete, select
+from sqlalchemy import Row, delete, select, text
 
 from foundation.database import Transaction
 from views.stats.bulk import add_sums, insert_rows, reserve_ids
@@ -28,6 +28,9 @@ async def unknown(tx: Transaction, stays: Sequence[Stay]) -> list[Stay]:
     fresh: dict[str, Stay] = {}
     for stay in stays:
         fresh.setdefault(stay.url, stay)
+    if tx.dialect.name == "postgresql":
+        # A plan that was made while the table was empty reads all of it, and would be kept.
+        await tx.execute(text("SET LOCAL plan_cache_mode = force_custom_plan"))
     urls = list(fresh)
     for at in range(0, len(urls), _ASKED_AT_ONCE):
         asked = select(viewer_stays.c.url).where(viewer_stays.c.url.in_(urls[at : at + _ASKED_AT_ONCE]))
