@@ -116,7 +116,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower]) -> O
                 directory=directory,
                 told=told,
                 clock=clock,
-                written=ground.live.journal.written,
+                written=ground.live.written,
             ),
             TotalsLane(actor=actor, board=board, courier=courier, numbers=numbers, video_of=video_of, clock=clock),
         ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.database import Database
@@ -11,11 +12,13 @@ from foundation.metrics import Metrics
 from service.config import SQLITE_FILE, Config
 from service.config.storage import DatabaseKind
 from service.migrate import migrate
+from views.counters.base import CounterStore
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
-from views.counters.progress import ProgressStore
+from views.counters.progress import ProgressKeeper, ProgressStore
 from views.counters.redis import RedisCounterStore, RedisSettings
 from views.counters.redis_client import RedisLink
+from views.counters.redis_progress import RedisProgressStore
 from views.counters.restoring import Restoring
 
 JOURNAL_DIRECTORY = "live"
@@ -37,47 +40,88 @@ async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Datab
     return database
 
 
-@dataclass(frozen=True, slots=True)
-class LiveStores:
-    """Viewers, in memory or in Redis; watch progress in memory. What is in memory is written to one journal."""
+class LiveStores(Protocol):
+    """Who is watching, and how far everybody got."""
 
-    counters: MemoryCounterStore | RedisCounterStore
+    @property
+    def counters(self) -> CounterStore: ...
+
+    @property
+    def progress(self) -> ProgressStore | ProgressKeeper: ...
+
+    async def start(self) -> None:
+        """Before anything is asked or changed. Raises StorageUnavailable: the store does not answer."""
+
+    async def check(self) -> None:
+        """Raises StorageUnavailable, naming where and why, while the store does not answer."""
+
+    async def written(self) -> None:
+        """Returns when what was changed so far is as safe from the end of this process as the store makes it."""
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStores:
+    """Both in memory and written to one journal."""
+
+    counters: MemoryCounterStore
     progress: ProgressStore
     journal: Journal
     clock: Clock
 
     async def start(self) -> None:
-        """Take back what the last run wrote, then go on writing. Raises StorageUnavailable: Redis does not answer."""
-        if isinstance(self.counters, RedisCounterStore):
-            await self.counters.start()
-            mine = MemoryCounterStore()
-        else:
-            mine = self.counters
-        await self.journal.start(Restoring(mine, self.progress, self.clock.now_ms()))
+        """Take back what the last run wrote, then go on writing."""
+        await self.journal.start(Restoring(self.counters, self.progress, self.clock.now_ms()))
 
     async def check(self) -> None:
-        """Raises StorageUnavailable, naming where and why, while the live store does not answer."""
-        if isinstance(self.counters, RedisCounterStore):
-            await self.counters.ping()
+        """Memory always answers."""
+
+    async def written(self) -> None:
+        await self.journal.written()
 
     async def stop(self) -> None:
         await self.journal.stop()
         await self.counters.close()
 
 
+@dataclass(frozen=True, slots=True)
+class RedisStores:
+    """Both in one Redis, over one link."""
+
+    counters: RedisCounterStore
+    progress: RedisProgressStore
+
+    async def start(self) -> None:
+        await self.counters.start()
+
+    async def check(self) -> None:
+        await self.counters.ping()
+
+    async def written(self) -> None:
+        """A change that was answered is in another process already."""
+
+    async def stop(self) -> None:
+        await self.counters.close()
+
+
 def live_stores(config: Config, clock: Clock, metrics: Metrics) -> LiveStores:
     """Built, not started. Raises ConfigError for an address of Redis that cannot be used."""
-    journal = Journal(_journal_settings(config), clock, metrics)
-    counters: MemoryCounterStore | RedisCounterStore
-    if config.storage.live.url is None:
-        counters = MemoryCounterStore(
-            config.views.max_viewers, recorder=journal, written=journal.written, metrics=metrics
-        )
-    else:
+    views = config.views
+    if config.storage.live.url is not None:
         link = RedisLink(config.storage.live.url, metrics=metrics)
-        counters = RedisCounterStore(link, clock, _redis_settings(config), metrics)
-    progress = ProgressStore(6 * config.views.max_viewers, recorder=journal, metrics=metrics)
-    return LiveStores(counters, progress, journal, clock)
+        settings = _redis_settings(config)
+        return RedisStores(
+            RedisCounterStore(link, clock, settings, metrics),
+            RedisProgressStore(link, clock, settings, metrics, lifetime_ms=views.stats_lifetime_ms),
+        )
+    journal = Journal(_journal_settings(config), clock, metrics)
+    return MemoryStores(
+        MemoryCounterStore(views.max_viewers, recorder=journal, written=journal.written, metrics=metrics),
+        ProgressStore(6 * views.max_viewers, recorder=journal, metrics=metrics),
+        journal,
+        clock,
+    )
 
 
 def _longest_life_ms(config: Config) -> int:

@@ -16,6 +16,7 @@ from foundation.principal import Role
 from service.app import Service
 from service.config import Config, Listen, Secret, Storage, Token
 from service.config.storage import parse_live
+from views.counters.redis_progress import RedisProgressStore
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
 ADMIN = {"Authorization": "Bearer admin-token-1"}
@@ -90,6 +91,18 @@ async def test_viewers_are_counted_and_outlive_the_process(tmp_path: Path, serve
         assert await site.viewers() == 2
     async for site in running(config):
         assert await site.viewers() == 2
+
+
+async def test_watch_progress_outlives_the_process(tmp_path: Path, server: RedisServer) -> None:
+    config = configured(tmp_path, server.url)
+    async for site in running(config):
+        await site.put()
+        await site.watches("anna")
+    async for site in running(config):
+        progress = site.service.ground.live.progress
+        assert isinstance(progress, RedisProgressStore)
+        assert len(await progress.all_of(1)) == 1
+        assert not (tmp_path / "data" / "live").exists(), "nothing of it is written beside Redis"
 
 
 async def test_while_it_is_gone_everybody_is_told_to_come_again(site: Site, server: RedisServer) -> None:
