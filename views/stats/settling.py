@@ -8,6 +8,7 @@ from functools import partial
 
 from sqlalchemy import ColumnElement, FromClause, bindparam, func, select, true, update
 
+from foundation.among import among
 from foundation.database import Database, Transaction
 from views.stats.peak import combined, rise_of
 from views.stats.tables import stay_times, viewer_stays
@@ -24,7 +25,7 @@ async def settle(db: Database, videos: Sequence[int] | None = None) -> int:
     """All that is unsettled, or that of some videos only, in small transactions; how many buckets. Raises
     StorageUnavailable."""
     settled = 0
-    concerned = true() if videos is None else stay_times.c.video_number.in_(videos)
+    concerned = true() if videos is None else among(stay_times.c.video_number, videos)
     for unit in TIME_UNITS:
         while True:
             done = await db.write(partial(_settle, unit=unit, concerned=concerned))

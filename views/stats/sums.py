@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Select, cast, func, select
 
+from foundation.among import among
 from foundation.database import Transaction
 from views.stats.model import Scope
 from views.stats.peak import Bucket, rise_of
@@ -174,7 +175,7 @@ class Reader:
             return number.in_(select(videos.c.number).where(videos.c.local.is_(True)))
         if len(self._videos) == 1:
             return number == self._videos[0]
-        return number.in_(self._videos)
+        return among(number, self._videos)
 
 
 def _sum(column: ColumnElement[int]) -> ColumnElement[int]:
