@@ -84,9 +84,13 @@ def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Pat
 class RedisServer:
     """One ``redis-server``. ``url`` reaches it; ``kill`` is ``kill -9``, ``start`` brings it back, empty."""
 
-    def __init__(self, directory: Path, *, port: int = 0, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, *, port: int = 0, options: Sequence[str] = (), configuration: Path | None = None
+    ) -> None:
+        """``configuration`` is that of a sentinel."""
         self._directory = directory
         self._options = list(options)
+        self._sentinel = configuration
         self.port = port
         self.socket = directory / "redis.sock"
         self.url = f"unix://{self.socket}"
@@ -96,9 +100,13 @@ class RedisServer:
     def start(self) -> None:
         self.socket.unlink(missing_ok=True)
         log = self._directory / "redis.log"
-        command = [str(redis_program()), "--port", str(self.port), "--bind", "127.0.0.1"]
-        command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(self._directory)]
-        command += ["--save", "", "--appendonly", "no", "--daemonize", "no", *self._options]
+        command = [str(redis_program())]
+        if self._sentinel is not None:
+            command += [str(self._sentinel), "--sentinel"]
+        command += ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory), "--daemonize", "no"]
+        command += ["--unixsocket", str(self.socket), "--unixsocketperm", "700", *self._options]
+        if self._sentinel is None:
+            command += ["--save", "", "--appendonly", "no"]
         with log.open("ab") as out:
             self._process = subprocess.Popen(command, stdout=out, stderr=out, preexec_fn=_die_with_parent)
         _until(lambda: self.call("PING") == b"+PONG\r\n", self._process, log)
@@ -138,6 +146,23 @@ def redis_server(*options: str) -> Iterator[RedisServer]:
             yield server
         finally:
             server.kill()
+
+
+@contextlib.contextmanager
+def redis_sentinel() -> Iterator[tuple[RedisServer, str]]:
+    """A primary, and the URL by which one sentinel leads to it."""
+    with _directory() as directory:
+        primary = RedisServer(directory / "primary", port=_free_port())
+        file = directory / "sentinel.conf"
+        file.write_text(f"sentinel monitor live 127.0.0.1 {primary.port} 1\n")
+        sentinel = RedisServer(directory / "sentinel", port=_free_port(), configuration=file)
+        try:
+            primary.start()
+            sentinel.start()
+            yield primary, f"redis+sentinel://127.0.0.1:{sentinel.port}/live/0"
+        finally:
+            sentinel.kill()
+            primary.kill()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +303,7 @@ class PostgreSQLServer:
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._sockets)]
         for setting in ("listen_addresses=", "fsync=off", "max_connections=200", "shared_buffers=32MB"):
             command += ["-c", setting]
-        with log.open("ab") as out:
+        with log.open("wb") as out:
             self._process = subprocess.Popen(
                 command, stdout=out, stderr=out, preexec_fn=_die_with_parent, cwd=self._data, **self._identity()
             )

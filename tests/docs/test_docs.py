@@ -30,10 +30,12 @@ from docs.refusals import PACKAGES, reasons
 
 from federation.vocabulary import parse_activity
 from foundation.errors import Refused
+from foundation.metrics import Metrics
 from service.app import Service
 from service.cli import _parser
 from service.config import Config, load_config
 from service.config.shape import key_paths, section_of
+from views.counters.redis_client import RedisLink
 
 EVERYWHERE = (*WRITTEN, *sorted(DECISIONS.glob("*.md")))
 SIGNS = {"GET", "POST", "PUT", "DELETE"}
@@ -46,7 +48,10 @@ SECRETS = {"FEDIVIEWS_TOKEN": "a-token-of-a-host-app", "FEDIVIEWS_STATS_TOKEN": 
 def metrics_of(service: Service) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Type and labels of every metric, by the name that a scrape shows."""
     found = {}
-    for collector in service.ground.metrics.registry._collector_to_names:
+    elsewhere = Metrics()
+    RedisLink("unix:///nowhere", metrics=elsewhere)  # What a service with live state in Redis has beside the others.
+    registries = (service.ground.metrics.registry, elsewhere.registry)
+    for collector in [collector for registry in registries for collector in registry._collector_to_names]:
         name, kind = collector._name, collector._type
         labels = tuple(collector._labelnames)
         found[f"{name}_total" if kind == "counter" else name] = (kind, labels)

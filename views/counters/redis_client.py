@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +76,7 @@ class RedisLink:
         self.place = place_of(url)
         self._timeout_s = self.settings.timeout_ms / 1000
         try:
-            self._redis: Any = _connect(url, self._timeout_s)
+            self._redis, self._guides = _connect(url, self._timeout_s)
         except (ValueError, RedisError, RedisClusterException) as problem:
             raise ConfigError("storage.live", f"{self.place} cannot be used: {problem}") from problem
         self._queue: deque[_Waiting] = deque()
@@ -119,7 +121,8 @@ class RedisLink:
         await asyncio.gather(*self._sending, return_exceptions=True)
         self._fail(self._queue, StorageUnavailable(f"live store {self.place}: closed"))
         self._queue.clear()
-        await self._redis.aclose()
+        for client in (self._redis, *self._guides):
+            await client.aclose()
 
     def _flush(self) -> None:
         self._woken = False
@@ -216,7 +219,7 @@ class RedisLink:
         if isinstance(problem, TimeoutError) or "imeout" in type(problem).__name__:
             return StorageUnavailable(f"live store {self.place}: no answer within {self._timeout_s:g} s")
         word = str(problem).split(" ", 1)[0]
-        cause = _SURROUNDINGS.get(word) or f"does not answer ({type(problem).__name__})"
+        cause = _SURROUNDINGS.get(word) or f"does not answer ({_why(problem)})"
         return StorageUnavailable(f"live store {self.place} {cause}")
 
     def _fail(self, waiting: list[_Waiting] | deque[_Waiting], problem: Exception) -> None:
@@ -225,6 +228,14 @@ class RedisLink:
                 each.answer.set_exception(problem)
                 # Whoever stopped waiting is not to be told.
                 each.answer.exception()
+
+
+def _why(problem: BaseException) -> str:
+    """In the words of the system where it said something: the client's own hold more than belongs into a log."""
+    number = problem.errno if isinstance(problem, OSError) else None
+    said = re.match(r"Error (\d{1,3}) ", str(problem))
+    number = int(said[1]) if said else number
+    return os.strerror(number).lower() if number else type(problem).__name__
 
 
 def place_of(url: str) -> str:
@@ -238,14 +249,15 @@ def _packed(command: tuple[bytes | str | int, ...]) -> bytes:
     return packed
 
 
-def _connect(url: str, timeout_s: float) -> Any:
+def _connect(url: str, timeout_s: float) -> tuple[Any, list[Any]]:
+    """The client, and those of the sentinels that lead it."""
     # Exchanges have a time limit of their own; one per answer would cost more than the answer.
     options: dict[str, Any] = {"socket_timeout": None, "socket_connect_timeout": timeout_s}
     once = Retry(NoBackoff(), 0)
     scheme, _, rest = url.partition("://")
     base, _, kind = scheme.partition("+")
     if not kind:
-        return Redis.from_url(url, **options, retry=once)
+        return Redis.from_url(url, **options, retry=once), []
     parts = urlsplit(f"{base}://{rest}")
     user, _, hosts = parts.netloc.rpartition("@")
     nodes = [_node(host) for host in hosts.split(",")]
@@ -257,15 +269,15 @@ def _connect(url: str, timeout_s: float) -> Any:
         if kwargs.pop("connection_class", None) is not None:
             kwargs["ssl"] = True
         startup = [ClusterNode(host, port) for host, port in nodes]
-        return RedisCluster(startup_nodes=startup, **kwargs, retry=Retry(NoBackoff(), 2))
+        return RedisCluster(startup_nodes=startup, **kwargs, retry=Retry(NoBackoff(), 2)), []
     return _sentinel(first, nodes, options, once)
 
 
-def _sentinel(first: Any, nodes: list[tuple[str, int]], options: dict[str, Any], once: Retry) -> Any:
+def _sentinel(first: Any, nodes: list[tuple[str, int]], options: dict[str, Any], once: Retry) -> tuple[Any, list[Any]]:
     """``/service/db``; ``sentinel_password`` in the query is for the sentinels, all else for the servers."""
     service, _, database = first.path.lstrip("/").partition("/")
     query = dict(parse_qsl(first.query))
-    sentinels: dict[str, Any] = dict(options)
+    sentinels: dict[str, Any] = {**options, "retry": once}
     if "sentinel_password" in query:
         sentinels["password"] = query.pop("sentinel_password")
     kwargs = parse_url(urlunsplit(first._replace(path=f"/{database}" if database else "", query=urlencode(query))))
@@ -274,7 +286,8 @@ def _sentinel(first: Any, nodes: list[tuple[str, int]], options: dict[str, Any],
         servers.pop(unused, None)
     if servers.pop("connection_class", None) is not None:
         servers["ssl"] = True
-    return Sentinel(nodes, sentinel_kwargs=sentinels, **servers).master_for(service)  # type: ignore[no-untyped-call]
+    sentinel: Any = Sentinel(nodes, sentinel_kwargs=sentinels, **servers)  # type: ignore[no-untyped-call]
+    return sentinel.master_for(service), sentinel.sentinels
 
 
 def _node(text: str) -> tuple[str, int]:

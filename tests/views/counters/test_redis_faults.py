@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from servers import RedisServer, redis_server
+from servers import RedisServer, redis_sentinel, redis_server
 
 from foundation.clock import ManualClock, SystemClock
 from foundation.errors import StorageUnavailable
@@ -53,7 +53,7 @@ async def test_killed_and_started_again_it_is_served_again(store: RedisCounterSt
     assert await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
     server.kill()
     for _ in range(3):
-        with pytest.raises(StorageUnavailable, match="live store unix://"):
+        with pytest.raises(StorageUnavailable, match="live store unix:///.* does not answer"):
             await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
         with pytest.raises(StorageUnavailable):
             await store.read(1, NOW)
@@ -111,6 +111,19 @@ async def test_scripts_that_it_has_forgotten_are_brought_again(store: RedisCount
     new = await asyncio.gather(*(store.touch(1, LOCAL, key(n), NOW + 1000, NOW) for n in range(50)))
     assert sum(new) == 49
     assert (await store.read(1, NOW)).local == 50
+
+
+async def test_a_sentinel_leads_to_the_primary() -> None:
+    with redis_sentinel() as (primary, url):
+        store = RedisCounterStore(RedisLink(url, LINK), ManualClock(NOW), RedisSettings(server_time=False))
+        await store.start()
+        assert await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
+        assert await answers(store)
+        primary.kill()
+        assert not await answers(store)
+        primary.start()
+        assert await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
+        await store.close()
 
 
 async def test_a_full_redis_says_so(server: RedisServer) -> None:
