@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from federation.documents import InstanceIdentity
 from federation.peers import FollowRecord, FollowState, Peers
@@ -17,11 +18,18 @@ from foundation.urls import authority
 from outbox.announcer import activity_of
 from outbox.discovery import Discovery, Target
 from outbox.log import ActivityLog, Kind
+from outbox.posting import Outcome
 
 _logger = logging.getLogger(__name__)
 
 FIRST_RETRY_MS = 5_000
 """A configured peer that cannot be found is looked for again after this, then after twice as long, and so on."""
+
+
+class Post(Protocol):
+    """As `outbox.posting.Poster.post`: one signed attempt, which never raises for what the peer does."""
+
+    async def __call__(self, host: str, actor: str, url: str, body: bytes) -> Outcome: ...
 
 
 class Following:
@@ -42,6 +50,7 @@ class Following:
         clock: Clock,
         committed: Callable[[], None],
         ask_software: Callable[[str, str], None],
+        post: Post,
         refollow_ms: int = 43_200_000,
     ) -> None:
         self._identity = identity
@@ -52,6 +61,7 @@ class Following:
         self._clock = clock
         self._committed = committed
         self._ask_software = ask_software
+        self._post = post
         self._refollow_ms = refollow_ms
         self._number = 0
         self._task: asyncio.Task[None] | None = None
@@ -90,6 +100,19 @@ class Following:
         if named:
             self._committed()
         return bool(named)
+
+    async def reject_all(self, host: str) -> int:
+        """End the follows of a host that is about to be blocked, and say so once, now: later it is not spoken to.
+
+        How many there were. Whether the host hears it is its own affair.
+        """
+        found, _ = self._peers.list_followers(0, 1_000_000)
+        ended = [record for record in found if record.host == host]
+        for record in ended:
+            await self._peers.remove_follower(record.actor, record.object)
+            document = self._answer_to(_request(record), accepted=False)
+            await self._post(host, document["actor"], record.inbox, build.encode(document))
+        return len(ended)
 
     async def answer_follow(
         self, tx: Transaction, *, follow_id: str, actor: str, inbox: str, target: str, accepted: bool
@@ -199,12 +222,14 @@ class Following:
         host = authority(request.actor)
         if host is None:
             return
+        kind = Kind.ACCEPT if accepted else Kind.REJECT
+        await self._send(tx, kind, self._answer_to(request, accepted=accepted), host, request.actor, inbox)
+
+    def _answer_to(self, request: Follow, *, accepted: bool) -> build.Document:
         # The same Follow gets the same answer: sent again, it replaces one that is still waiting.
         digest = hashlib.sha256(f"{request.actor} {request.id} {request.object}".encode()).digest()
         answer = build.accept if accepted else build.reject
-        document = answer(base_url=self._identity.base_url, number=int.from_bytes(digest[:6], "big"), request=request)
-        kind = Kind.ACCEPT if accepted else Kind.REJECT
-        await self._send(tx, kind, document, host, request.actor, inbox)
+        return answer(base_url=self._identity.base_url, number=int.from_bytes(digest[:6], "big"), request=request)
 
     async def _send(
         self, tx: Transaction, kind: Kind, document: build.Document, host: str, recipient: str, inbox: str

@@ -16,6 +16,7 @@ from foundation.tokens import TokenBook
 from foundation.urls import parse_host
 from foundation.web import bearer_token
 from inbox.quarantine import Entry, Quarantine
+from outbox.following import Following
 
 MAX_LISTED = 1_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -26,6 +27,7 @@ def setup_routes(
     *,
     tokens: TokenBook,
     peers: Peers,
+    following: Following,
     quarantine: Quarantine,
     troubled: Callable[[], dict[str, str]],
 ) -> None:
@@ -49,6 +51,7 @@ def setup_routes(
         except ValueError as problem:
             return problems.problem(400, str(problem))
         if request.match_info["verdict"] == "block":
+            await following.reject_all(host)
             await peers.block(host)
         else:
             await peers.allow(host)

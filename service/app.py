@@ -41,7 +41,7 @@ from service.logs import server_logger
 from service.pages import Pages
 from service.parts import Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
 from service.scopes import ScopeGauges
-from service.stores import check_storage, live_stores, open_database
+from service.stores import live_stores, open_database
 from service.tasks import TaskRunner
 from views import routes as views_routes
 from views.model import Video
@@ -61,7 +61,6 @@ class Service:
     @classmethod
     async def create(cls, config: Config, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Service:
         """Raises ConfigError or StorageUnavailable, saying what is wrong and where."""
-        check_storage(config)
         config.storage.directory.mkdir(parents=True, exist_ok=True)
         clock, metrics = clock or SystemClock(), metrics or Metrics()
         database = await open_database(config, clock, metrics)
@@ -157,6 +156,7 @@ class Service:
             app.router,
             tokens=self.tokens,
             peers=federation.peers,
+            following=self.outbox.following,
             quarantine=self.entrance.quarantine,
             troubled=self.outlet.deliverer.troubled,
         )
@@ -164,7 +164,7 @@ class Service:
             app.router,
             metrics=ground.metrics,
             refresh=self._scopes.refresh,
-            checks={"database": self._database_answers, "live": ground.live.check},
+            checks={"database": ground.database.check, "live": ground.live.check},
             principal_of=self.tokens.authenticate,
             client_address=lambda request: client_address(request, config.listen.trusted_proxies),
         )
@@ -249,6 +249,9 @@ class Service:
         self.config = config = with_reloadable(self.config, config)
         self.tokens.replace(self._grants(config))
         self.clients.replace(_signed_clients(config.tokens))
+        for peer in config.peers:
+            if peer.block:
+                await self.outbox.following.reject_all(peer.host)
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
         logging.getLogger().setLevel(config.logging.level.upper())
         await self._put_videos(config)
@@ -276,10 +279,6 @@ class Service:
     def _is_actor_path(self, path: str) -> bool:
         identity = self.federation.identity
         return identity.actor_of(identity.base_url + path) is not None
-
-    async def _database_answers(self) -> None:
-        async with self.ground.database.read():
-            pass
 
     async def _require_signature(self, request: web.Request) -> Refused | None:
         """For ``federation.signed_fetch``: whoever asks has to say who it is, and may speak."""

@@ -154,6 +154,7 @@ def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outle
         clock=clock,
         committed=out.deliverer.committed,
         ask_software=out.probe.ask,
+        post=out.poster.post,
         refollow_ms=config.federation.refollow_interval_ms,
     )
     collections = Collections(

@@ -7,10 +7,8 @@ from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.database import Database
-from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from service.config import SQLITE_FILE, Config
-from service.config.storage import DatabaseKind
 from service.migrate import migrate
 from views.counters.base import CounterStore
 from views.counters.journal import Journal, JournalSettings
@@ -22,22 +20,30 @@ from views.counters.redis_progress import RedisProgressStore
 from views.counters.restoring import Restoring
 
 JOURNAL_DIRECTORY = "live"
+MIGRATION_TIMEOUT_MS = 6 * 3_600_000
+"""Of one statement of a migration; it includes waiting for another process that migrates."""
+
 GRACE_MS = 60_000
 """What segments are kept beyond the longest life in them, so that a slow start never finds one gone."""
 
 
-def check_storage(config: Config) -> None:
-    """Refuse what this version cannot do yet, before anything is opened. Raises ConfigError."""
-    if config.storage.database.kind is not DatabaseKind.SQLITE:
-        raise ConfigError("storage.database", "PostgreSQL is not available in this version; use sqlite")
-
-
 async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
-    """The database at the schema of this release. Raises StorageUnavailable."""
-    path = config.storage.database.path or config.storage.directory / SQLITE_FILE
-    database = await Database.open(f"sqlite:///{path}", clock=clock, metrics=metrics)
-    await migrate(database)
-    return database
+    """The database at the schema of this release. Raises ConfigError, StorageUnavailable."""
+    storage = config.storage
+    url = storage.database.url or f"sqlite:///{storage.database.path or storage.directory / SQLITE_FILE}"
+    # Over connections that may take their time: the limit of statements is made for answers to people.
+    migrating = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
+    try:
+        await migrate(migrating)
+    finally:
+        await migrating.close()
+    return await Database.open(
+        url,
+        clock=clock,
+        metrics=metrics,
+        readers=storage.database_connections,
+        statement_timeout_ms=storage.database_timeout_ms,
+    )
 
 
 class LiveStores(Protocol):

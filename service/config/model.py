@@ -73,10 +73,12 @@ class Listen:
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Where state lives. After loading, ``directory`` and an SQLite file's path are absolute. ``live_shards`` is for
-    Redis: into how many parts live state is divided."""
+    Redis: into how many parts live state is divided. ``database_connections`` read at once, and one more writes."""
 
     directory: Annotated[Path, Parsed(parse_path, "a path")] = Path("data")
     database: Annotated[Database, Parsed(parse_database, "a database")] = _SQLITE
+    database_connections: Annotated[int, Whole(1, 1000)] = 4
+    database_timeout_ms: Annotated[int, Duration("100ms", "1h")] = 60_000
     live: Annotated[Live, Parsed(parse_live, "a live store")] = _MEMORY
     live_shards: Annotated[int, Whole(1, 256)] = 16
 

@@ -163,6 +163,7 @@ async def test_a_peer_blocked_while_running_is_heard_no_more(pair: Pair) -> None
 
     assert (await origin.ask("POST", f"/api/v1/server/peers/{follower.host}/block")).status == 204
     await wait_until(lambda: origin.says(1), what="a blocked peer's viewers are still counted")
+    assert (await follower.peer(origin.host) or {})["following"] == "rejected", "its follow was not ended with a Reject"
     await follower.watch("dora")
     await wait_until(lambda: _trouble(follower, origin.host), what="the blocked peer was not refused")
     assert "status_403" in str((await follower.peer(origin.host) or {})["trouble"])

@@ -168,6 +168,7 @@ class Door:
             clock=clock,
             committed=self.deliverer.committed,
             ask_software=self.probe.ask,
+            post=self._poster.post,
             refollow_ms=rules.refollow_ms,
         )
         self.collections = Collections(
