@@ -9,7 +9,8 @@
 | ``device`` | never refused: an unknown one counts as none (PeerTube 7.2) |
 | ``viewerToken`` | ours: the token a host application made for this video |
 
-``leave`` and ``ended`` close the viewer's stay, which is saved at once. An optional field that is ``null`` counts as absent; unknown fields are ignored.
+``leave`` and ``ended`` close the viewer's stay, which is saved at once. An optional field that is ``null`` counts as
+absent; unknown fields are ignored.
 """
 
 from __future__ import annotations
