@@ -19,6 +19,7 @@ from benchmarks.load import Row
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.metrics import Metrics
+from outbox.batching import Batch
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.durable_lane import DurableLane
 from outbox.lanes import Courier
@@ -57,7 +58,8 @@ class Book:
         self._hosts = tuple(f"peer{number}.example" for number in range(PEERS))
 
     def route(self, host: str) -> Route:
-        return Route(host, f"https://{host}/inbox", views=True, totals=True, batch=self._batch)
+        batch = Batch.VIEWS if self._batch else Batch.NOTHING
+        return Route(host, f"https://{host}/inbox", views=True, totals=True, batch=batch)
 
     def follower_hosts(self) -> Sequence[str]:
         return self._hosts

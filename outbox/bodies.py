@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from federation.vocabulary.build import Document, collection, encode
+from outbox.batching import Batch
 
 MAX_BODY_BYTES = 90_000
 """PeerTube's nginx takes 100 kB; room is left for what stands around the items."""
@@ -19,12 +20,16 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Outgoing(Generic[Item]):
-    """One activity to be sent: ``body`` is complete JSON. ``item`` is whatever the caller wants back with its fate."""
+    """One activity to be sent: ``body`` is complete JSON. ``item`` is whatever the caller wants back with its fate.
+
+    ``alike`` says what a peer has to take together for this activity to be among it.
+    """
 
     actor: str
     inbox: str
     body: bytes
     item: Item
+    alike: Batch = Batch.VIEWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,30 +42,36 @@ class Parcel(Generic[Item]):
     items: tuple[Item, ...]
 
 
-def bodies(activities: Sequence[Outgoing[Item]], *, batch: bool, serial: str) -> list[Parcel[Item]]:
+def bodies(activities: Sequence[Outgoing[Item]], *, batch: Batch, serial: str) -> list[Parcel[Item]]:
     """The requests that deliver these activities, in their order.
 
-    Without ``batch`` each is a request. With it, neighbours of the same actor and inbox share one, within
-    `MAX_BODY_BYTES` and `MAX_ITEMS`; ``serial`` makes the ids of their Collections new.
+    Neighbours of the same actor and inbox that ``batch`` lets travel together share one, within `MAX_BODY_BYTES` and
+    `MAX_ITEMS`; ``serial`` makes the ids of their Collections new.
     """
-    if not batch:
-        return [Parcel(one.actor, one.inbox, one.body, (one.item,)) for one in activities]
     parcels: list[Parcel[Item]] = []
     group: list[Outgoing[Item]] = []
     size = 0
     for one in activities:
         full = size + len(one.body) > MAX_BODY_BYTES or len(group) >= MAX_ITEMS
-        if group and (full or (one.actor, one.inbox) != (group[0].actor, group[0].inbox)):
-            parcels.append(_together(group, f"{serial}-{len(parcels)}"))
+        if group and (full or not _together(batch, group[0], one)):
+            parcels.append(_parcel(group, f"{serial}-{len(parcels)}"))
             group, size = [], 0
         group.append(one)
         size += len(one.body)
     if group:
-        parcels.append(_together(group, f"{serial}-{len(parcels)}"))
+        parcels.append(_parcel(group, f"{serial}-{len(parcels)}"))
     return parcels
 
 
-def _together(group: Sequence[Outgoing[Item]], serial: str) -> Parcel[Item]:
+def _together(batch: Batch, first: Outgoing[Item], other: Outgoing[Item]) -> bool:
+    if (first.actor, first.inbox) != (other.actor, other.inbox) or Batch.NOTHING in (first.alike, other.alike):
+        return False
+    if batch is Batch.VIEWS:
+        return first.alike is other.alike is Batch.VIEWS
+    return batch is Batch.EVERYTHING
+
+
+def _parcel(group: Sequence[Outgoing[Item]], serial: str) -> Parcel[Item]:
     first = group[0]
     if len(group) == 1:
         return Parcel(first.actor, first.inbox, first.body, (first.item,))

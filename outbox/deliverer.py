@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from outbox.breaker import BreakerState
 from outbox.durable_lane import DurableLane
+from outbox.followers_due import FollowersDue
 from outbox.lanes import Served
 from outbox.log import FOLLOWERS, ActivityLog
 from outbox.posting import Outcome
-from outbox.retry import Meaning, RetryPolicy
+from outbox.retry import RetryPolicy
 from outbox.routing import Route, RouteBook
 from outbox.soft_lanes import Numbers, TellLane, TotalsLane
-from outbox.standing import Standing
+from outbox.standing import Standing, Standings, TroublePolicy
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
 from outbox.waiting import wait_for
@@ -46,6 +48,8 @@ class DeliveryRules:
     concurrency: int = 64
     troubled: int = 16
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    soft_max_ms: int = 45_000
+    """The longest wait of totals and viewers in the first hour of an outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,18 +81,14 @@ class Deliverer:
         self._board = board
         self._book = book
         self._lanes = lanes
-        self._numbers = numbers
         self._rules = rules
         self._clock = clock
         self._random = random
-        self._peers: dict[str, Standing] = {}
-        self._moved: dict[int, Video] = {}
-        self._due: set[str] = set()
-        self._unwelcomed: set[str] = set()
-        self._followers: Sequence[str] = ()
-        self._scanned = -1
-        self._rescan = True
-        self._pulse_ms = 0
+        self._peers = Standings()
+        self._trouble = TroublePolicy(rules.retry, soft_max_ms=rules.soft_max_ms)
+        self._due = FollowersDue(
+            board=board, book=book, numbers=numbers, clock=clock, pulse_ms=rules.announce_within_ms // 3
+        )
         self._seen_seq = 0
         self._look = True
         self._swept_ms = 0
@@ -98,6 +98,12 @@ class Deliverer:
         self._main: asyncio.Task[None] | None = None
         self._rounds: set[asyncio.Task[None]] = set()
         self._crowded = metrics.counter("fediviews_tells_crowded_total", "Viewers to tell that found no room")
+        metrics.gauge_from(
+            "fediviews_delivery_breakers_open",
+            "Peers asked by single probes only",
+            lambda: self._peers.in_state(BreakerState.OPEN) + self._peers.in_state(BreakerState.HALF_OPEN),
+        )
+        metrics.gauge_from("fediviews_delivery_peers", "Peers with something to do or in trouble", self._peers.__len__)
         self._rounds_metric = metrics.gauge("fediviews_delivery_rounds", "Peers being served now")
 
     # What is said
@@ -111,11 +117,8 @@ class Deliverer:
 
     def number_moved(self, video: Video) -> None:
         """The number shown of a video of ours may have moved. O(1)."""
-        if video.federated and video.local:
-            # The first one wakes; the rest wait for the pulse with it.
-            if not self._moved:
-                self._wake.set()
-            self._moved[video.number] = video
+        if self._due.number_moved(video):
+            self._wake.set()
 
     def committed(self) -> None:
         """There may be something new in the log."""
@@ -124,14 +127,14 @@ class Deliverer:
 
     def wake(self, host: str) -> None:
         """Look at this host again: it began to follow, or its software became known."""
-        self._peer(host).durable = True
-        self._rescan = True
+        self._peers[host].durable = True
+        self._due.look_again()
         self._wake.set()
 
     def spoke(self, host: str) -> None:
-        """The host is alive: what waits for it need not wait longer than after a first failure."""
+        """The host is alive: its breaker closes, and what waits for it waits no longer than after a first failure."""
         peer = self._peers.get(host)
-        if peer is not None and peer.spoke(self._rules.retry):
+        if peer is not None and peer.spoke(self._trouble):
             self._wake.set()
 
     def forget(self, host: str) -> None:
@@ -142,29 +145,33 @@ class Deliverer:
     def forget_totals(self, host: str) -> None:
         """The host begins (again) to follow us, or stopped: should it follow, it hears every live total."""
         self._board.forget_peer(host)
-        self._rescan = True
+        self._due.look_again()
         self._wake.set()
 
     def hold_totals(self, host: str) -> None:
         """No totals for a new follower until it is ``welcomed``: it would drop those of videos not announced to it."""
-        self._unwelcomed.add(host)
+        self._due.hold(host)
 
     def welcomed(self, host: str) -> None:
         """What a new follower has to know is in the log: totals may come behind it."""
-        self._unwelcomed.discard(host)
+        self._due.welcome(host)
         self._look = True
         self.wake(host)
 
     def troubled(self) -> dict[str, str]:
         """Hosts whose last delivery failed, and why."""
-        return {host: peer.last_error for host, peer in self._peers.items() if peer.failures}
+        return self._peers.troubled()
+
+    def standing(self, host: str) -> Standing | None:
+        """Where a host stands; None for one without trouble and with nothing to do."""
+        return self._peers.get(host)
 
     # Life
 
     async def start(self) -> None:
         """Begin with what a restart left undelivered. Raises StorageUnavailable."""
         for host in await self._log.owed():
-            self._peer(host).durable = True
+            self._peers[host].durable = True
         self._main = asyncio.create_task(self._run(), name="deliverer")
 
     async def stop(self) -> None:
@@ -200,109 +207,70 @@ class Deliverer:
             for audience, seq in (await self._log.heads(self._seen_seq)).items():
                 self._seen_seq = max(self._seen_seq, seq)
                 for host in self._book.follower_hosts() if audience == FOLLOWERS else (audience,):
-                    self._peer(host).durable = True
-        if self._moved and self._pulse_ms <= now_ms:
-            self._pulse_ms = now_ms + max(1, self._rules.announce_within_ms // 3)
-            await self._read_moved()
-        self._board.tick(self._clock.monotonic_ms())
-        self._scan()
+                    self._peers[host].durable = True
+        await self._due.gather()
         if now_ms - self._swept_ms >= HOUSEKEEPING_MS:
             self._swept_ms = now_ms
             self._slots.sweep(self._clock.now_ms())
 
-    async def _read_moved(self) -> None:
-        moved, self._moved = self._moved, {}
-        videos = list(moved.values())
-        try:
-            numbers = await self._numbers(videos)
-        except StorageUnavailable:
-            self._moved = moved | self._moved
-            raise
-        for video, number in zip(videos, numbers, strict=True):
-            self._board.observe(video.number, number.viewers, self._clock.monotonic_ms())
-
     def _dispatch(self) -> int:
         """Begin a round with every host that is due; how long until the next one is, in milliseconds."""
         now_ms = self._clock.monotonic_ms()
-        wait_ms = MAX_WAIT_MS
-        for host in (*self._due, *self._slots.hosts()):
-            self._peer(host)
-        for host, peer in list(self._peers.items()):
-            peer.look_at_exceptions(now_ms)
-            if peer.busy:
-                continue
-            if not (peer.durable or host in self._due or self._slots.has(host)):
-                if peer.is_forgettable(now_ms):
-                    del self._peers[host]
-                elif peer.exception_ms is not None:
-                    wait_ms = min(wait_ms, peer.exception_ms - now_ms)
-            elif peer.not_before_ms > now_ms:
-                wait_ms = min(wait_ms, peer.not_before_ms - now_ms)
-            else:
-                self._begin(host, peer)
-        board_ms = self._board.next_ms()
-        if board_ms is not None:
-            wait_ms = min(wait_ms, board_ms - now_ms)
-        if self._moved:
-            wait_ms = min(wait_ms, self._pulse_ms - now_ms)
-        return wait_ms
-
-    def _scan(self) -> None:
-        """Which followers lack totals; only when the board or the followers moved, for it looks at each of them."""
-        followers, version = self._book.follower_hosts(), self._board.version
-        if not self._rescan and version == self._scanned and followers == self._followers:
-            return
-        self._rescan, self._scanned, self._followers = False, version, followers
-        self._due.clear()
-        self._unwelcomed.intersection_update(followers)
-        for host in followers:
-            if host in self._unwelcomed:
-                continue
-            route = self._book.route(host)
-            if route.totals and not route.blocked and self._board.is_due(route.cadence, host):
-                self._due.add(host)
-
-    def _peer(self, host: str) -> Standing:
-        return self._peers.setdefault(host, Standing())
+        for host in (*self._due.hosts(), *self._slots.hosts()):
+            self._peers[host]  # Whoever has none gets one.
+        begin, next_ms = self._peers.due(lambda host: host in self._due or self._slots.has(host), now_ms)
+        for host, peer in begin:
+            self._begin(host, peer)
+        wait_ms = MAX_WAIT_MS if next_ms is None else min(MAX_WAIT_MS, next_ms)
+        due_ms = self._due.next_ms()
+        return wait_ms if due_ms is None else min(wait_ms, due_ms - now_ms)
 
     def _begin(self, host: str, peer: Standing) -> None:
-        peer.busy = True
+        peer.begins()
         task = asyncio.create_task(self._serve(host, peer), name="delivery")
         self._rounds.add(task)
         task.add_done_callback(self._rounds.discard)
 
     async def _serve(self, host: str, peer: Standing) -> None:
         lane = self._troubled if peer.failures else self._healthy
-        failure: Outcome | None
+        failure, sent, ours = None, 0, ""
         try:
             async with lane:
                 with self._rounds_metric.track_inprogress():
-                    failure = await self._round(host, peer)
+                    failure, sent = await self._round(host, peer)
         except StorageUnavailable:
             peer.durable = True
-            failure = Outcome(Meaning.LATER, "storage_unavailable")
+            ours = "storage_unavailable"
         except Exception:
             _logger.exception("a delivery round met a bug")
-            failure = Outcome(Meaning.LATER, "bug")
+            ours = "bug"
         finally:
             peer.busy = False
-        if failure is None:
-            peer.succeeded()
+        now_ms = self._clock.monotonic_ms()
+        if ours:
+            peer.broken_off(ours, STORE_WAIT_MS, now_ms)
+        elif failure is not None:
+            peer.failed(failure, self._trouble, self._random, now_ms)
+        elif sent:
+            peer.succeeded(now_ms)
         else:
-            peer.failed(failure, self._rules.retry, self._random, self._clock.monotonic_ms())
+            # Whatever was due is over: the host was not even asked.
+            peer.breaker.broken_off()
         self._wake.set()
 
-    async def _round(self, host: str, peer: Standing) -> Outcome | None:
-        """Everything for one host, lane by lane, until nothing is left or one fails."""
+    async def _round(self, host: str, peer: Standing) -> tuple[Outcome | None, int]:
+        """Everything for one host, lane by lane, until nothing is left or one fails; the failure, and how many
+        activities arrived."""
+        sent = 0
         while True:
             route = self._book.route(host)
             # Whoever is welcomed in the middle of a round hears the announcements in the next one, and totals then.
-            welcome = host not in self._unwelcomed
+            welcome = self._due.is_welcome(host)
             peer.durable, durable = False, peer.durable
             if route.blocked:
-                self._due.discard(host)
+                self._due.done(host)
                 self.forget(host)
-                return None
+                return None, sent
             served = [await self._lanes.durable.serve(route)] if durable else []
             if not _failed(served) and self._slots.has(host):
                 served.append(await self._lanes.tells.serve(route))
@@ -316,16 +284,17 @@ class Deliverer:
                     ahead_ms = max(0, next_try_ms - self._clock.now_ms())
                     peer.exception_ms = self._clock.monotonic_ms() + ahead_ms
             failure = _failed(served)
+            sent += sum(one.sent for one in served)
             if failure is not None or not any(one.more for one in served):
-                return failure
+                return failure, sent
 
     async def _totals(self, route: Route) -> Served:
         if route.inbox is None or not route.totals:
-            self._due.discard(route.host)
+            self._due.done(route.host)
             return Served()
         served = await self._lanes.totals.serve(route)
         if served.failure is None and not served.more:
-            self._due.discard(route.host)
+            self._due.done(route.host)
         return served
 
 

@@ -8,6 +8,7 @@ from itertools import groupby
 
 from foundation.clock import Clock
 from foundation.errors import Refused
+from outbox.batching import Batch
 from outbox.bodies import Outgoing, Parcel
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier, Served, without_inbox
@@ -17,6 +18,8 @@ from outbox.retry import Meaning, RetryPolicy, may_be_poison
 from outbox.routing import Route
 
 PER_ROUND = 50
+MAX_STRUCK = 10_000
+"""Hosts whose first message in the row is suspected, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,17 +95,17 @@ class DurableLane:
             self._courier.dropped.labels(item.kind.value, "too_old").inc()
             return _Skip(item)
         if item.inbox:
-            return Outgoing(item.actor, item.inbox, item.body, item)
+            return Outgoing(item.actor, item.inbox, item.body, item, Batch.NOTHING)
         if item.recipient:
             inbox = await self._directory.shared_inbox(item.recipient)
             if isinstance(inbox, Refused):
                 return _Stuck(item, without_inbox(inbox))
-            return Outgoing(item.actor, inbox, item.body, item)
+            return Outgoing(item.actor, inbox, item.body, item, _alike(item.kind))
         if route.inbox is None:
             return _Skip(item)
         if item.kind is Kind.VIEW and not route.views:
             return None if route.views is None else _Skip(item)
-        return Outgoing(item.actor, "", item.body, item)
+        return Outgoing(item.actor, "", item.body, item, _alike(item.kind))
 
     async def _send(self, route: Route, run: list[Outgoing[Logged]]) -> Served:
         sent = 0
@@ -149,6 +152,8 @@ class DurableLane:
         count = count + 1 if last == seq else 1
         if count >= self._policy.poison_after:
             return True
+        while len(self._strikes) >= MAX_STRUCK:
+            del self._strikes[next(iter(self._strikes))]
         self._strikes[host] = (seq, count)
         return False
 
@@ -165,3 +170,8 @@ class DurableLane:
         )
         if set_aside:
             self._courier.dropped.labels(item.kind.value, "poison").inc()
+
+
+def _alike(kind: Kind) -> Batch:
+    """A peer that takes Views together does not say whether it reads anything else in a Collection."""
+    return Batch.VIEWS if kind is Kind.VIEW else Batch.EVERYTHING

@@ -12,15 +12,12 @@ from federation.signatures.reasons import SignatureReason
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
+from outbox.batching import Batch, BatchMemory
 from outbox.bodies import Item, Outgoing, Parcel, bodies
 from outbox.inboxes import BROKEN_OFF
 from outbox.posting import Outcome, Poster
-from outbox.retry import Meaning
+from outbox.retry import Meaning, may_be_poison
 from outbox.routing import Route
-
-SINGLES_MS = 3_600_000
-"""How long a peer that refused a Collection gets its activities one by one."""
-MAX_SINGLES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +43,33 @@ class Courier:
         self._poster = poster
         self._clock = clock
         self._serial = 0
-        self._singles_until: dict[str, int] = {}
+        self._batches = BatchMemory()
         self.dropped = metrics.counter(
             "fediviews_undelivered_total", "Activities that were given up, by kind and reason", ["kind", "reason"]
         )
 
     def pack(self, route: Route, activities: Sequence[Outgoing[Item]]) -> list[Parcel[Item]]:
         self._serial += 1
-        batch = route.batch and self._singles_until.get(route.host, 0) <= self._clock.monotonic_ms()
-        return bodies(activities, batch=batch, serial=f"{self._clock.now_ms()}-{self._serial}")
+        return bodies(activities, batch=self.batch(route), serial=f"{self._clock.now_ms()}-{self._serial}")
+
+    def batch(self, route: Route) -> Batch:
+        """What goes to the peer together now: as its route says, unless it refused that lately."""
+        may_try = self._batches.may_try(route.host, self._clock.monotonic_ms())
+        return route.batch if may_try else Batch.NOTHING
 
     async def deliver(self, route: Route, parcel: Parcel[Item]) -> Outcome:
         """Post to the parcel's inbox; to the one of the host's followers when it names none."""
         inbox = parcel.inbox or route.inbox
         if inbox is None:
             return Outcome(Meaning.GONE, "no_inbox")
-        return await self._poster.post(route.host, parcel.actor, inbox, parcel.body)
+        outcome = await self._poster.post(route.host, parcel.actor, inbox, parcel.body)
+        if len(parcel.items) > 1:
+            if outcome.delivered:
+                self._batches.taken(route.host)
+            elif may_be_poison(outcome.status):
+                self._batches.broke(route.host, self._clock.monotonic_ms())
+        return outcome
 
     def one_by_one(self, host: str) -> None:
         """The peer refused a Collection."""
-        while len(self._singles_until) >= MAX_SINGLES:
-            del self._singles_until[next(iter(self._singles_until))]
-        self._singles_until[host] = self._clock.monotonic_ms() + SINGLES_MS
+        self._batches.refused(host, self._clock.monotonic_ms())

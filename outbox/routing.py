@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from federation.peers import Follower, PeerKind, Peers
+from outbox.batching import Batch
 from outbox.totals import Cadence
 
 
@@ -16,7 +17,7 @@ class Route:
 
     ``inbox`` is the one through which its followers hear us; None for a host that does not follow. ``views`` says
     whether it understands counted Views, ``totals`` whether it gets totals: None until its software is known.
-    ``batch``: it takes several activities in one Collection. ``yours``: totals say how many viewers are its own.
+    ``batch`` is what it takes several of in one Collection. ``yours``: totals say how many viewers are its own.
     """
 
     host: str
@@ -24,7 +25,7 @@ class Route:
     views: bool | None = None
     totals: bool | None = None
     cadence: Cadence = Cadence.SLOW
-    batch: bool = False
+    batch: Batch = Batch.NOTHING
     yours: bool = False
     blocked: bool = False
 
@@ -56,10 +57,15 @@ class PeerRoutes:
             views=peers.understands_views(host),
             totals=peers.wants_totals(host),
             cadence=Cadence.FAST if peers.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
-            batch=peers.takes_batches(host),
+            batch=self._batch(host),
             yours=peers.says_yours(host),
             blocked=peers.policy(host).blocked or peers.may_speak(host) is not None,
         )
+
+    def _batch(self, host: str) -> Batch:
+        if not self._peers.takes_batches(host):
+            return Batch.NOTHING
+        return Batch.EVERYTHING if self._peers.kind(host) is PeerKind.FEDIVIEWS else Batch.VIEWS
 
     def follower_hosts(self) -> Sequence[str]:
         self._refresh()

@@ -1,46 +1,91 @@
-"""Where a host stands with our deliveries. Pure; instants are monotonic milliseconds."""
+"""Where hosts stand with our deliveries: who is due, who waits and how long, who is in trouble. Pure; instants are
+monotonic milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
+from outbox.breaker import Breaker, BreakerPolicy, BreakerState
 from outbox.posting import Outcome
-from outbox.retry import RetryPolicy
+from outbox.retry import Meaning, RetryPolicy
 
 FORGET_FAILURE_MS = 2 * 3_600_000
 """How long trouble is remembered of a host for which nothing is left to do."""
+FORGET_OPEN_MS = 8 * 86_400_000
+"""Likewise when its breaker is open: long enough to count the days on which it failed."""
+MAX_IDLE = 20_000
+"""Hosts in trouble for which nothing is left to do, at most; beyond it those known longest are forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class TroublePolicy:
+    """``retry`` says how long to wait after failures. What is valued at sending waits at most ``soft_max_ms`` in the
+    first ``soft_for_ms`` of an outage, so that numbers agree within a viewer's life after a short one."""
+
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: BreakerPolicy = field(default_factory=BreakerPolicy)
+    soft_max_ms: int = 45_000
+    soft_for_ms: int = 3_600_000
 
 
 @dataclass(slots=True)
 class Standing:
     """``durable``: the log may hold something for it. ``busy``: a round is under way. ``exception_ms``: when a message
-    that it did not take is tried again."""
+    that it did not take is tried again. Nothing goes before ``not_before_ms``, nor soft state before
+    ``soft_before_ms``; ``asked_ms`` is until when the host itself asked to be left alone."""
 
     durable: bool = False
     busy: bool = False
-    failures: int = 0
+    breaker: Breaker = field(default_factory=Breaker)
     failed_ms: int = 0
+    succeeded_ms: int | None = None
     not_before_ms: int = 0
+    soft_before_ms: int = 0
+    asked_ms: int = 0
     exception_ms: int | None = None
     last_error: str = ""
 
-    def failed(self, outcome: Outcome, policy: RetryPolicy, random: Callable[[], float], now_ms: int) -> None:
+    @property
+    def failures(self) -> int:
+        return self.breaker.failures
+
+    def begins(self) -> None:
+        self.busy = True
+        self.breaker.begins()
+
+    def failed(self, outcome: Outcome, policy: TroublePolicy, random: Callable[[], float], now_ms: int) -> None:
         """A round ended in trouble: wait, longer each time."""
-        self.failures += 1
-        self.failed_ms = now_ms
-        self.last_error = outcome.reason
-        self.not_before_ms = now_ms + policy.wait_ms(self.failures, random, outcome.retry_after_s)
+        self.breaker.failed(policy.breaker, now_ms)
+        self.failed_ms, self.last_error = now_ms, outcome.reason
+        asked_ms = outcome.retry_after_s * 1_000 if outcome.retry_after_s is not None else 0
+        self.asked_ms = now_ms + min(asked_ms, policy.retry.max_ms)
+        wait_ms = policy.retry.wait_ms(self.failures, random, outcome.retry_after_s)
+        if self.breaker.is_dead(policy.breaker):
+            wait_ms = max(wait_ms, policy.breaker.dead_probe_ms)
+        self.not_before_ms = self.soft_before_ms = now_ms + wait_ms
+        # Who does not let us in would have to change its mind first.
+        if outcome.meaning is not Meaning.CLOSED and now_ms - self.breaker.since_ms < policy.soft_for_ms:
+            self.soft_before_ms = max(self.asked_ms, now_ms + min(wait_ms, policy.soft_max_ms))
 
-    def succeeded(self) -> None:
-        self.failures, self.last_error = 0, ""
+    def broken_off(self, reason: str, wait_ms: int, now_ms: int) -> None:
+        """A round ended for a reason of our own."""
+        self.breaker.broken_off()
+        self.not_before_ms = self.soft_before_ms = now_ms + wait_ms
+        self.last_error = self.last_error or reason
 
-    def spoke(self, policy: RetryPolicy) -> bool:
-        """The host is alive: no longer wait than after a first failure. Whether that is sooner than before."""
-        soon_ms = self.failed_ms + policy.first_ms
-        if self.failures < 2 or soon_ms >= self.not_before_ms:
+    def succeeded(self, now_ms: int) -> None:
+        self.breaker.succeeded()
+        self.succeeded_ms, self.last_error = now_ms, ""
+        self.not_before_ms = self.soft_before_ms = self.asked_ms = 0
+
+    def spoke(self, policy: TroublePolicy) -> bool:
+        """The host is alive: wait no longer than after a first failure, or than it asked; whether that is sooner."""
+        fewer = self.breaker.spoke()
+        soon_ms = max(self.failed_ms + policy.retry.first_ms, self.asked_ms)
+        if not fewer or soon_ms >= self.not_before_ms:
             return False
-        self.failures, self.not_before_ms = 1, soon_ms
+        self.not_before_ms, self.soft_before_ms = soon_ms, min(soon_ms, self.soft_before_ms)
         return True
 
     def look_at_exceptions(self, now_ms: int) -> None:
@@ -51,4 +96,66 @@ class Standing:
         """Whether a host with nothing to do need not be remembered."""
         if self.busy or self.exception_ms is not None:
             return False
-        return not self.failures or now_ms - self.failed_ms > FORGET_FAILURE_MS
+        life_ms = FORGET_FAILURE_MS if self.breaker.state is BreakerState.CLOSED else FORGET_OPEN_MS
+        return not self.failures or now_ms - self.failed_ms > life_ms
+
+
+class Standings:
+    """Those of all hosts with something to do or in trouble. Bounded by who follows us, whom we tell of viewers, and
+    ``max_idle`` more."""
+
+    def __init__(self, max_idle: int = MAX_IDLE) -> None:
+        self._hosts: dict[str, Standing] = {}
+        self._max_idle = max_idle
+
+    def __len__(self) -> int:
+        return len(self._hosts)
+
+    def __getitem__(self, host: str) -> Standing:
+        """The host's, made when it has none."""
+        return self._hosts.setdefault(host, Standing())
+
+    def get(self, host: str) -> Standing | None:
+        return self._hosts.get(host)
+
+    def items(self) -> Iterator[tuple[str, Standing]]:
+        return iter(self._hosts.items())
+
+    def troubled(self) -> dict[str, str]:
+        """Hosts whose last delivery failed, and why."""
+        return {host: peer.last_error for host, peer in self._hosts.items() if peer.failures}
+
+    def in_state(self, state: BreakerState) -> int:
+        return sum(peer.breaker.state is state for peer in self._hosts.values())
+
+    def due(self, has_soft: Callable[[str], bool], now_ms: int) -> tuple[list[tuple[str, Standing]], int | None]:
+        """Hosts to begin a round with now, and how long until others are due, in milliseconds. Hosts with nothing to
+        do are forgotten in time."""
+        begin: list[tuple[str, Standing]] = []
+        idle: list[str] = []
+        next_ms: int | None = None
+        for host, peer in list(self._hosts.items()):
+            peer.look_at_exceptions(now_ms)
+            if peer.busy:
+                continue
+            at_ms = self._at_ms(peer, has_soft(host))
+            if at_ms is None and peer.is_forgettable(now_ms):
+                del self._hosts[host]
+            elif at_ms is None:
+                if peer.exception_ms is None:
+                    idle.append(host)
+                at_ms = peer.exception_ms
+            elif at_ms <= now_ms:
+                begin.append((host, peer))
+                continue
+            if at_ms is not None:
+                next_ms = at_ms - now_ms if next_ms is None else min(next_ms, at_ms - now_ms)
+        for host in idle[: max(0, len(idle) - self._max_idle)]:
+            del self._hosts[host]
+        return begin, next_ms
+
+    @staticmethod
+    def _at_ms(peer: Standing, has_soft: bool) -> int | None:
+        if has_soft:
+            return peer.soft_before_ms
+        return peer.not_before_ms if peer.durable else None

@@ -10,26 +10,37 @@ from views.ports import Tell
 MAX_PER_HOST = 100_000
 """Slots per origin; beyond it the oldest are dropped, to be told again when views asks for it."""
 
+MAX_SLOTS = 1_000_000
+"""Slots of all origins together; beyond it new viewers find no room until others were told or expired."""
+
 _Slot = tuple[int, bytes]
 
 
 class TellSlots:
     """Slots per origin, in the order they were first filled."""
 
-    def __init__(self, max_per_host: int = MAX_PER_HOST) -> None:
+    def __init__(self, max_per_host: int = MAX_PER_HOST, max_slots: int = MAX_SLOTS) -> None:
         self._max = max_per_host
+        self._max_slots = max_slots
+        self._size = 0
         self._hosts: dict[str, OrderedDict[_Slot, Tell]] = {}
 
     def __len__(self) -> int:
-        return sum(len(slots) for slots in self._hosts.values())
+        return self._size
 
     def put(self, tell: Tell) -> int:
-        """Fill or refresh the viewer's slot; returns how many others had to go (0 or 1)."""
-        slots = self._hosts.setdefault(tell.video.origin, OrderedDict())
-        slots[_slot(tell)] = tell
+        """Fill or refresh the viewer's slot; returns how many found no room (0 or 1)."""
+        slots, slot = self._hosts.get(tell.video.origin, OrderedDict()), _slot(tell)
+        if slot not in slots:
+            if self._size >= self._max_slots:
+                return 1
+            self._size += 1
+        slots[slot] = tell
+        self._hosts[tell.video.origin] = slots
         if len(slots) <= self._max:
             return 0
         slots.popitem(last=False)
+        self._size -= 1
         return 1
 
     def has(self, host: str) -> bool:
@@ -45,6 +56,7 @@ class TellSlots:
         expired = 0
         while slots and len(taken) < limit:
             _, tell = slots.popitem(last=False)
+            self._size -= 1
             if tell.expires_ms > now_ms:
                 taken.append(tell)
             else:
@@ -56,9 +68,10 @@ class TellSlots:
     def give_back(self, tells: Iterable[Tell]) -> None:
         """What could not be delivered, in front again, unless the viewer was told anew meanwhile."""
         for tell in reversed(list(tells)):
-            slots = self._hosts.setdefault(tell.video.origin, OrderedDict())
-            slot = _slot(tell)
-            if slot not in slots and len(slots) < self._max:
+            slots, slot = self._hosts.get(tell.video.origin, OrderedDict()), _slot(tell)
+            if slot not in slots and len(slots) < self._max and self._size < self._max_slots:
+                self._size += 1
+                self._hosts[tell.video.origin] = slots
                 slots[slot] = tell
                 slots.move_to_end(slot, last=False)
 
@@ -68,12 +81,13 @@ class TellSlots:
         for host, slots in list(self._hosts.items()):
             for slot in [slot for slot, tell in slots.items() if tell.expires_ms <= now_ms]:
                 del slots[slot]
+                self._size -= 1
             if not slots:
                 del self._hosts[host]
         return before - len(self)
 
     def forget(self, host: str) -> None:
-        self._hosts.pop(host, None)
+        self._size -= len(self._hosts.pop(host, ()))
 
 
 def _slot(tell: Tell) -> _Slot:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import msgspec
+import pytest
 from recorded import ROOT
 
 from federation.vocabulary.build import encode, view_total
+from outbox.batching import Batch
 from outbox.bodies import MAX_BODY_BYTES, Outgoing, bodies
 
 ME = "http://127.0.0.1:9105/accounts/peertube"
@@ -26,13 +29,13 @@ def total(number: int, *, inbox: str = "https://p.example/inbox", actor: str = M
 
 
 def test_one_each_without_batch() -> None:
-    parcels = bodies([total(1), total(2)], batch=False, serial="s")
+    parcels = bodies([total(1), total(2)], batch=Batch.NOTHING, serial="s")
     assert [parcel.items for parcel in parcels] == [(1,), (2,)]
     assert parcels[0].body == total(1).body
 
 
 def test_a_batch_has_the_shape_that_peertube_took() -> None:
-    [parcel] = bodies([total(1), total(2)], batch=True, serial="7")
+    [parcel] = bodies([total(1), total(2)], batch=Batch.VIEWS, serial="7")
     assert parcel.items == (1, 2)
     ours = msgspec.json.decode(parcel.body)
     recorded = json.loads((ROOT / "minimal-origin" / "send-total-batch.json").read_bytes())
@@ -44,12 +47,12 @@ def test_a_batch_has_the_shape_that_peertube_took() -> None:
 
 
 def test_a_batch_of_one_is_the_activity_itself() -> None:
-    [parcel] = bodies([total(1)], batch=True, serial="s")
+    [parcel] = bodies([total(1)], batch=Batch.VIEWS, serial="s")
     assert parcel.body == total(1).body
 
 
 def test_a_batch_keeps_below_the_size_that_proxies_take() -> None:
-    parcels = bodies([total(n) for n in range(1000)], batch=True, serial="s")
+    parcels = bodies([total(n) for n in range(1000)], batch=Batch.VIEWS, serial="s")
     assert [item for parcel in parcels for item in parcel.items] == list(range(1000))
     assert all(len(parcel.body) <= MAX_BODY_BYTES + 2_000 for parcel in parcels)
     ids = [msgspec.json.decode(parcel.body)["id"] for parcel in parcels]
@@ -59,5 +62,28 @@ def test_a_batch_keeps_below_the_size_that_proxies_take() -> None:
 def test_neither_actors_nor_inboxes_are_mixed() -> None:
     other = "http://127.0.0.1:9105/accounts/owner"
     one = [total(1), total(2), total(3, actor=other), total(4, inbox="https://q.example/inbox"), total(5)]
-    parcels = bodies(one, batch=True, serial="s")
+    parcels = bodies(one, batch=Batch.VIEWS, serial="s")
     assert [parcel.items for parcel in parcels] == [(1, 2), (3,), (4,), (5,)]
+
+
+@pytest.mark.parametrize(
+    ("batch", "expected"),
+    [
+        (Batch.NOTHING, [(1,), (2,), (3,), (4,), (5,), (6,), (7,)]),
+        (Batch.VIEWS, [(1, 2), (3,), (4,), (5,), (6, 7)]),
+        (Batch.EVERYTHING, [(1, 2, 3, 4), (5,), (6, 7)]),
+    ],
+)
+def test_only_what_a_peer_is_known_to_take_together_goes_together(
+    batch: Batch, expected: list[tuple[int, ...]]
+) -> None:
+    views, others, alone = Batch.VIEWS, Batch.EVERYTHING, Batch.NOTHING
+    kinds = [views, views, others, others, alone, views, views]
+    row = [replace(total(number), alike=kind) for number, kind in enumerate(kinds, 1)]
+    assert [parcel.items for parcel in bodies(row, batch=batch, serial="s")] == expected
+
+
+def test_what_is_too_large_already_goes_alone() -> None:
+    large = replace(total(2), body=encode({"type": "View", "content": "x" * MAX_BODY_BYTES}))
+    parcels = bodies([total(1), large, total(3)], batch=Batch.VIEWS, serial="s")
+    assert [parcel.items for parcel in parcels] == [(1,), (2,), (3,)]

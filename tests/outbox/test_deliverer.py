@@ -12,6 +12,7 @@ from house import FEDIVIEWS, LIFETIME_MS, MASTODON, PEERTUBE, US, UUIDS, House
 from federation.peers import PeerPolicy, Switch
 from foundation.clock import ManualClock, iso_ms
 from foundation.database import Transaction
+from outbox.breaker import BreakerState
 from outbox.retry import RetryPolicy
 from views.model import Privacy, Video
 from views.ports import Tell
@@ -186,6 +187,76 @@ async def test_a_peer_that_refuses_collections_gets_one_by_one(house: House, mak
         house.show(video, 5)
     await peer.heard(lambda: len(peer.of_type("View")) == 4 and len(peer.of_type("Announce")) == 4)
     assert {document["type"] for _, document in peer.got} == {"View", "Announce"}
+
+
+async def test_peertube_gets_views_together_and_everything_else_by_itself(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    videos = [await house.video(n) for n in range(4)]
+    for video in videos:
+        house.show(video, 5)
+    await house.until(lambda: len(house.door.board) == 4)
+    await house.befriend(peer)
+    await peer.heard(lambda: len(peer.of_type("View")) == 4)
+    together = [document["items"] for _, document in peer.got if document["type"] == "Collection"]
+    assert [[item["type"] for item in items] for items in together] == [["View"] * 4]
+    assert len(peer.of_type("Announce")) == 4
+
+
+async def test_a_peer_may_want_no_collections(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=FEDIVIEWS)
+    house = await make_house(policies=[PeerPolicy(peer.host, batch=Switch.OFF)])
+    videos = [await house.video(n) for n in range(4)]
+    for video in videos:
+        house.show(video, 5)
+    await house.until(lambda: len(house.door.board) == 4)
+    await house.befriend(peer)
+    await peer.heard(lambda: len(peer.of_type("View")) == 4)
+    assert {document["type"] for _, document in peer.got} == {"View", "Announce"}
+
+
+async def test_a_peer_that_breaks_on_collections_gets_totals_one_by_one(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+
+    def breaks(request: web.Request, body: bytes) -> web.Response:
+        if b'"Collection"' in body:
+            return web.Response(status=500)
+        peer.got.append((request.path, msgspec.json.decode(body)))
+        return web.Response(status=204)
+
+    peer.answer = breaks
+    videos = [await house.video(n) for n in range(4)]
+    for video in videos:
+        house.show(video, 5)
+    await house.until(lambda: len(house.door.board) == 4)
+    await house.befriend(peer)
+    await house.until(lambda: len(peer.of_type("View")) == 4, step_ms=500)
+    assert {document["type"] for _, document in peer.got} == {"View", "Announce"}
+
+
+async def test_a_breaker_opens_and_a_probe_that_arrives_closes_it(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    await house.befriend(peer)
+    peer.answer = 503
+    await house.video()
+    await house.until(lambda: len(peer.verdicts) == 6, step_ms=1_000)
+    await house.settle()
+    standing = house.door.deliverer.standing(peer.host)
+    assert standing is not None
+    assert standing.breaker.state is BreakerState.OPEN
+    peer.answer = 204
+    await house.until(lambda: bool(peer.got), step_ms=1_000)
+    await house.until(lambda: house.door.deliverer.troubled() == {})
+    assert standing.breaker.state is BreakerState.CLOSED
+
+
+async def test_soft_state_that_is_over_closes_no_breaker(house: House, make_peer: MakePeer) -> None:
+    origin = await make_peer(software=PEERTUBE, answer=503)
+    video = await house.remote_video(origin)
+    house.door.announcer.tell_origin(Tell(video, b"v" * 16, "name", house.clock.now_ms() + 1_500))
+    await house.until(lambda: bool(house.door.deliverer.troubled()))
+    house.clock.advance(2_000)
+    await house.settle()
+    assert house.door.deliverer.troubled() == {origin.host: "status_503"}
 
 
 async def test_keep_alive_and_the_last_zero(house: House, make_peer: MakePeer) -> None:

@@ -57,3 +57,20 @@ def test_sweep_and_forget() -> None:
     assert slots.sweep(10) == 1
     slots.forget("o.example")
     assert slots.hosts() == ["other.example"]
+
+
+def test_all_slots_together_are_bounded_and_counted() -> None:
+    slots = TellSlots(max_slots=2)
+    assert [slots.put(tell(name, origin=f"{name.hex()}.example")) for name in (b"a", b"b", b"c")] == [0, 0, 1]
+    assert slots.put(tell(b"a", 120, "61.example")) == 0
+    assert (len(slots), slots.hosts()) == (2, ["61.example", "62.example"])
+    taken, _ = slots.take("61.example", 10, 0)
+    assert slots.put(tell(b"c")) == 0
+    slots.give_back(taken)
+    assert (len(slots), slots.has("61.example")) == (2, False)
+    slots.forget("62.example")
+    slots.give_back(taken)
+    assert len(slots) == 2
+    assert slots.sweep(110) == 1
+    assert slots.take("61.example", 10, 130) == ([], 1)
+    assert len(slots) == 0
