@@ -43,8 +43,18 @@ metadata = MetaData(
 BUSY_TIMEOUT_MS = 5_000
 """How long SQLite waits for another process that holds the write lock (a back-up, ``fediviews doctor``)."""
 
-COMMAND_TIMEOUT_S = 60
-"""How long a statement may take on PostgreSQL before the database counts as gone."""
+READERS = 4
+"""Connections that read at once, unless told otherwise."""
+
+STATEMENT_TIMEOUT_MS = 60_000
+"""How long a statement may take on PostgreSQL before it is broken off, unless told otherwise."""
+
+CONNECT_TIMEOUT_S = 10
+GRACE_S = 5
+"""What the client waits beyond the server's own time-out, for a server that says nothing at all."""
+
+OLDEST_POSTGRESQL = 15
+SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 
 
 def upsert(tx: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
@@ -61,36 +71,59 @@ def upsert(tx: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
 class Database:
     """Open with ``await Database.open(...)``; several may be open in one process (each wants its own ``Metrics``)."""
 
-    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, group: GroupWriter) -> None:
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, group: GroupWriter, place: str = "") -> None:
         self._reader = reader
         self._writer = writer
         self._group = group
+        self.place = place
+        """What and where it is, for people; without a password."""
 
     @classmethod
     async def open(
-        cls, url: str, *, clock: Clock, metrics: Metrics, readers: int = 4, max_waiting: int = 10_000
+        cls,
+        url: str,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        readers: int = READERS,
+        max_waiting: int = 10_000,
+        statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
     ) -> Database:
         """Connect and start the writer.
 
         ``url`` is ``sqlite:///path`` (four slashes for an absolute path) or ``postgresql://user@host/name``.
-        ``readers`` bounds the concurrent read transactions, ``max_waiting`` the writes that wait for a commit.
-        Raises ConfigError for any other URL, StorageUnavailable when the database does not answer.
+        ``readers`` bounds the concurrent read transactions, ``max_waiting`` the writes that wait for a commit,
+        ``statement_timeout_ms`` any statement on PostgreSQL. Raises ConfigError for any other URL, StorageUnavailable,
+        which names the place, when the database does not answer or is too old.
         """
         target = driver_url(url)
-        reader, writer = _engines(target, readers)
+        reader, writer = _engines(target, readers, statement_timeout_ms)
         group = GroupWriter(writer, clock=clock, metrics=metrics, max_waiting=max_waiting)
-        database = cls(reader, writer, group)
+        database = cls(reader, writer, group, place_of(target))
         try:
             if target.get_backend_name() == "sqlite":
                 _prepare_file(target.database or "")
             await group.start()
+            _check_version(writer)
         except BaseException as error:
-            await database._dispose()
+            await database.close()
+            if isinstance(error, StorageUnavailable):
+                raise StorageUnavailable(f"database {database.place}: {error}") from error
+            if _is_misconfigured(error, target):
+                raise ConfigError("storage.database", f"{database.place} cannot be used: {error}") from error
             reason = why_unavailable(error)
             if reason is None:
                 raise
-            raise StorageUnavailable(f"database: {reason}") from error
+            raise StorageUnavailable(f"database {database.place}: {reason}") from error
         return database
+
+    async def check(self) -> None:
+        """Raises StorageUnavailable, naming where and why, while the database does not answer."""
+        try:
+            async with self.read() as tx:
+                await tx.exec_driver_sql("SELECT 1")
+        except StorageUnavailable as problem:
+            raise StorageUnavailable(f"{problem} ({self.place})") from problem
 
     @property
     def dialect(self) -> str:
@@ -163,7 +196,7 @@ def driver_url(url: str) -> URL:
         raise ConfigError("storage.database", "not a database URL") from error
     backend = parsed.get_backend_name()
     if backend == "postgresql":
-        return parsed.set(drivername="postgresql+asyncpg")
+        return _postgresql(parsed)
     if backend != "sqlite":
         raise ConfigError("storage.database", f"{backend} is not supported: use sqlite or postgresql")
     if not parsed.database or parsed.database == ":memory:":
@@ -171,16 +204,53 @@ def driver_url(url: str) -> URL:
     return parsed.set(drivername="sqlite+aiosqlite")
 
 
-def _engines(url: URL, readers: int) -> tuple[AsyncEngine, AsyncEngine]:
+def place_of(url: URL) -> str:
+    """What and where, for messages: a path, or an address without its password."""
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    return url.set(drivername="postgresql").render_as_string(hide_password=True).replace("%2F", "/")
+
+
+def _postgresql(url: URL) -> URL:
+    """What libpq calls ``sslmode`` is ``ssl`` for the driver; it would stumble over names it does not know."""
+    query: dict[str, str] = {}
+    for name, value in url.query.items():
+        if not isinstance(value, str) or name not in ("host", "port", "ssl", "sslmode"):
+            raise ConfigError("storage.database", f"{name} is not understood: a URL takes host, port and sslmode once")
+        query["ssl" if name == "sslmode" else name] = value
+    if query.get("ssl", "prefer") not in SSL_MODES:
+        raise ConfigError("storage.database", f"sslmode is none of {', '.join(SSL_MODES)}")
+    if not query.get("port", "1").isdecimal():
+        raise ConfigError("storage.database", "port is not a number")
+    return url.set(drivername="postgresql+asyncpg", query=query)
+
+
+def _check_version(engine: AsyncEngine) -> None:
+    """Of PostgreSQL, known since the first connection."""
+    if engine.dialect.name == "postgresql":
+        version = getattr(engine.dialect, "server_version_info", None)
+        if version and version[0] < OLDEST_POSTGRESQL:
+            raise StorageUnavailable(f"PostgreSQL {version[0]} is too old, it has to be {OLDEST_POSTGRESQL} or later")
+
+
+def _is_misconfigured(error: BaseException, url: URL) -> bool:
+    """Did the driver refuse what it was told before it asked anybody? A file that is missing is that of a certificate,
+    unless a socket was looked for."""
+    unread = isinstance(error, FileNotFoundError) and url.host is not None
+    return unread or type(error).__name__ == "ClientConfigurationError"
+
+
+def _engines(url: URL, readers: int, statement_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:
     pool: dict[str, Any] = {"max_overflow": 0, "pool_timeout": 10}
     if url.get_backend_name() == "postgresql":
-        arguments = {"timeout": 10, "command_timeout": COMMAND_TIMEOUT_S}
+        settings = {"application_name": "fediviews", "statement_timeout": str(statement_timeout_ms)}
         # As SQLite does: a reader sees one instant and cannot write.
-        settings = {"default_transaction_read_only": "on", "default_transaction_isolation": "repeatable read"}
-        only_read = {**arguments, "server_settings": settings}
+        reading = {"default_transaction_read_only": "on", "default_transaction_isolation": "repeatable read"}
+        client = {"timeout": CONNECT_TIMEOUT_S, "command_timeout": statement_timeout_ms / 1000 + GRACE_S}
+        only_read = {**client, "server_settings": {**settings, **reading}}
         return (
             create_async_engine(url, pool_size=readers, pool_pre_ping=True, connect_args=only_read, **pool),
-            create_async_engine(url, pool_size=1, connect_args=arguments, **pool),
+            create_async_engine(url, pool_size=1, connect_args={**client, "server_settings": settings}, **pool),
         )
     reader = create_async_engine(url, pool_size=readers, **pool)
     writer = create_async_engine(url, pool_size=1, **pool)

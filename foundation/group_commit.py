@@ -54,6 +54,7 @@ _POSTGRES_SURROUNDINGS = {
     "53": "out of resources",
     "55": "locked",
     "57": "the server is stopping or starting",
+    "57014": "a statement took too long",
     "58": "input or output failed",
 }
 """By SQLSTATE or its class, the first two characters (PostgreSQL, appendix A)."""
@@ -78,7 +79,7 @@ def why_unavailable(error: BaseException) -> str | None:
     return None
 
 
-class _Gone(Exception):  # noqa: N818 (a state, turned into StorageUnavailable before anybody sees it)
+class _Gone(Exception):
     """The database is not there: nothing of the group, nor of what waits behind it, can be done now."""
 
 
@@ -248,12 +249,23 @@ class GroupWriter:
             waiting.fail(failure)
 
     async def _connected(self) -> AsyncConnection:
+        if self._connection is not None and await self._was_hung_up(self._connection):
+            await self._disconnect(broken=True)
         if self._connection is None:
             try:
                 self._connection = await self._engine.connect()
             except Exception as error:
                 raise _Gone(why_unavailable(error) or "does not answer") from error
         return self._connection
+
+    async def _was_hung_up(self, connection: AsyncConnection) -> bool:
+        """Did the server go away while nobody wrote? Known without asking, so that its restart costs no write."""
+        if connection.dialect.name != "postgresql":
+            return False
+        if connection.closed or connection.invalidated:
+            return True
+        driver = (await connection.get_raw_connection()).driver_connection
+        return driver is None or bool(driver.is_closed())
 
     async def _disconnect(self, *, broken: bool = False) -> None:
         connection, self._connection = self._connection, None

@@ -118,6 +118,7 @@ class Views:
     playback_rate: Annotated[float, Decimal(1.0, 16.0)] = 2.0
     watch_time_slack_ms: Annotated[int, Duration("0s", "1m")] = 5_000
     journal_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
+    journal_max_bytes: Annotated[int, Parsed(parse_size, "a size", low=500_000_000, high=10**15)] = 4_000_000_000
     sweep_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
 
 
