@@ -53,7 +53,7 @@ async def test_killed_and_started_again_it_is_served_again(store: RedisCounterSt
     assert await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
     server.kill()
     for _ in range(3):
-        with pytest.raises(StorageUnavailable, match="live store unix:///.* does not answer"):
+        with pytest.raises(StorageUnavailable, match=r"live store unix:///.* does not answer"):
             await store.touch(1, LOCAL, key(1), NOW + 1000, NOW)
         with pytest.raises(StorageUnavailable):
             await store.read(1, NOW)
