@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -25,10 +26,12 @@ def metrics() -> Metrics:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module that says ``EVERY_DATABASE = True`` runs its tests of the database on each kind of it."""
+    """A module that says ``EVERY_DATABASE = True`` runs its tests of the database on each kind of it; with the
+    environment variable ``FEDIVIEWS_EVERY_DATABASE`` every module does."""
     module = metafunc.module
     marked = any(mark.args[0] == "database_url" for mark in metafunc.definition.iter_markers("parametrize"))
-    if getattr(module, "EVERY_DATABASE", False) and "database_url" in metafunc.fixturenames and not marked:
+    every = getattr(module, "EVERY_DATABASE", False) or bool(os.environ.get("FEDIVIEWS_EVERY_DATABASE"))
+    if every and "database_url" in metafunc.fixturenames and not marked:
         metafunc.parametrize("database_url", ["sqlite", "postgresql"], indirect=True)
 
 

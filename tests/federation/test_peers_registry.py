@@ -11,6 +11,8 @@ from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
 
+EVERY_DATABASE = True
+
 OURS = "https://our.example/accounts/peertube"
 PEERTUBE = {"software": {"name": "peertube", "version": "6.3.0"}}
 FEDIVIEWS = {
