@@ -142,6 +142,7 @@ def _journal_settings(config: Config) -> JournalSettings:
         live_keep_ms=_longest_life_ms(config) + GRACE_MS,
         claims_keep_ms=views.view_expiration_ms + GRACE_MS,
         progress_keep_ms=2 * views.stats_lifetime_ms + GRACE_MS,
+        max_bytes=views.journal_max_bytes,
     )
 
 

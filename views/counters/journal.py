@@ -8,7 +8,7 @@ import logging
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.clock import Clock
@@ -16,9 +16,11 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters import codec
 from views.counters.base import Told, Total
-from views.counters.codec import CorruptBatchError, Decoder, Kind, SourceTable
+from views.counters.changes import Changes
+from views.counters.codec import CorruptBatchError, Decoder, SourceTable
 from views.counters.records import Recorder
-from views.counters.segments import DamagedSegmentError, SegmentWriter, read_segment, segment_paths
+from views.counters.segments import DamagedSegmentError, SegmentWriter, delete_replaced, read_segment, segment_paths
+from views.counters.upkeep import Upkeep, UpkeepTerms
 
 logger = logging.getLogger(__name__)
 
@@ -41,48 +43,11 @@ class JournalSettings:
     segment_ms: int = 30_000
     segment_bytes: int = 64 * 1024 * 1024
     fsync: bool = False
-
-
-@dataclass(slots=True)
-class _Changes:
-    """Changes between two forgettings, the newest per viewer."""
-
-    touched: dict[tuple[int, str], dict[bytes, int]] = field(default_factory=dict)
-    totals: dict[int, Total] = field(default_factory=dict)
-    told: list[tuple[int, Told]] = field(default_factory=list)
-    progress: dict[tuple[int, bytes], tuple[bytes, int]] = field(default_factory=dict)
-    claims: dict[int, dict[bytes, int]] = field(default_factory=dict)
-    forgotten_source: str | None = None
-    forgotten_video: int | None = None
-    forgotten_claims: int | None = None
-    forgotten_progress: int | None = None
-    """What is forgotten after all of these."""
-
-    def live_batch(self, base_ms: int, sources: SourceTable) -> bytes:
-        out = [codec.total_record(video, total) for video, total in self.totals.items()]
-        for (video, source), lives in self.touched.items():
-            number = sources.number(source, out)
-            out.append(codec.lives_records(Kind.TOUCHED, base_ms, video, number, lives))
-        out += [codec.told_record(video, told) for video, told in self.told]
-        if self.forgotten_source is not None:
-            number = sources.number(self.forgotten_source, out)
-            out.append(codec.source_forgotten_record(number))
-        if self.forgotten_video is not None:
-            out.append(codec.video_forgotten_record(Kind.VIDEO_FORGOTTEN, self.forgotten_video))
-        return b"".join(out)
-
-    def claims_batch(self, base_ms: int) -> bytes:
-        out = [codec.lives_records(Kind.CLAIMED, base_ms, video, 0, claims) for video, claims in self.claims.items()]
-        if self.forgotten_claims is not None:
-            out.append(codec.video_forgotten_record(Kind.CLAIMS_FORGOTTEN, self.forgotten_claims))
-        return b"".join(out)
-
-    def progress_batch(self) -> bytes:
-        entries = ((video, viewer, blob, end) for (video, viewer), (blob, end) in self.progress.items())
-        records = codec.progress_records(entries)
-        if self.forgotten_progress is not None:
-            records += codec.video_forgotten_record(Kind.PROGRESS_FORGOTTEN, self.forgotten_progress)
-        return records
+    merge_segments: int = 10
+    """Of watch progress, so many closed segments become one, with the newest record of every viewer; at least 2."""
+    merge_memory: int = 64 * 1024 * 1024
+    max_bytes: int = 4_000_000_000
+    """Of all segments. Beyond it the oldest go before their time: of progress, then of viewers, then of claims."""
 
 
 class Journal:
@@ -96,16 +61,25 @@ class Journal:
     def __init__(self, settings: JournalSettings, clock: Clock, metrics: Metrics | None = None) -> None:
         self._settings = settings
         self._clock = clock
-        self._changes = _Changes()
-        self._sealed: list[_Changes] = []
+        self._changes = Changes()
+        self._sealed: list[Changes] = []
         self._task: asyncio.Task[None] | None = None
         self._next_write: asyncio.Task[None] | None = None
         self._writing = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
+        self._merging: asyncio.Task[None] | None = None
         self._lock_fd = -1
         self._writers: dict[str, SegmentWriter] = {}
         self._sources = SourceTable()
         metrics = metrics or Metrics()
+        terms = UpkeepTerms(
+            settings.directory,
+            merge_segments=settings.merge_segments,
+            merge_memory=settings.merge_memory,
+            merged_keep_ms=settings.progress_keep_ms,
+            max_bytes=settings.max_bytes,
+        )
+        self._upkeep = Upkeep(terms, metrics)
         self._written = metrics.counter("fediviews_journal_bytes", "Bytes of live state written")
         self._errors = metrics.counter("fediviews_journal_errors", "Writes of live state that failed")
         self._damaged = metrics.counter("fediviews_journal_damaged_segments", "Segments read only up to a bad frame")
@@ -137,6 +111,11 @@ class Journal:
         self._task = None
         if self._next_write is not None:
             await asyncio.gather(self._next_write, return_exceptions=True)
+        if self._merging is not None:
+            self._merging.cancel()
+            await asyncio.gather(self._merging, return_exceptions=True)
+            self._merging = None
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._upkeep.abandon)
         await self.flush()
         self._thread.shutdown()
         self._thread = None
@@ -149,8 +128,10 @@ class Journal:
         if self._thread is None:
             return
         sealed, self._sealed = [*self._sealed, self._changes], []
-        self._changes = _Changes()
+        self._changes = Changes()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._write, sealed, self._clock.now_ms())
+        if self._upkeep.wanted and self._merging is None and self._task is not None:
+            self._merging = asyncio.create_task(self._merge(), name="journal merging")
 
     async def written(self) -> None:
         """Returns when every change told so far is in the file; who asks while one write runs shares the next."""
@@ -177,6 +158,23 @@ class Journal:
                 self._errors.inc()
                 logger.exception("live state of the last interval was not written")
 
+    async def _merge(self) -> None:
+        """In the writing thread, a step at a time: whatever is to be written goes between two of them."""
+        clock, loop = self._clock, asyncio.get_running_loop()
+        try:
+            more = True
+            while more:
+                began_ms = clock.monotonic_ms()
+                more = await loop.run_in_executor(self._thread, self._upkeep.step, clock.now_ms())
+                # Half of the time at most, for a thread that computes takes its turns from the loop.
+                await clock.sleep_ms(clock.monotonic_ms() - began_ms)
+        except Exception:
+            self._errors.inc()
+            logger.exception("the journal was not merged")
+            await loop.run_in_executor(self._thread, self._upkeep.abandon)
+        finally:
+            self._merging = None
+
     def _open(self) -> None:
         settings = self._settings
         settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -200,6 +198,9 @@ class Journal:
             )
             for stream, keep_ms in keeps.items()
         }
+        for stream in keeps:
+            delete_replaced(settings.directory, stream)
+        self._upkeep.start(self._writers[PROGRESS], [self._writers[LIVE], self._writers[CLAIMS]])
 
     def _replay(self, path: Path, writer: SegmentWriter, restoring: Recorder) -> None:
         last_ms = 0
@@ -216,14 +217,16 @@ class Journal:
 
     # The writing thread
 
-    def _write(self, sealed: Iterable[_Changes], now_ms: int) -> None:
+    def _write(self, sealed: Iterable[Changes], now_ms: int) -> None:
         try:
             for changes in sealed:
                 if self._writers[LIVE].wants_segment(now_ms):
                     self._sources = SourceTable()
                 self._append(LIVE, changes.live_batch(now_ms, self._sources), now_ms)
                 self._append(CLAIMS, changes.claims_batch(now_ms), now_ms)
-                self._append(PROGRESS, changes.progress_batch(), now_ms)
+                for records in changes.progress_batches():
+                    self._append(PROGRESS, records, now_ms)
+            self._upkeep.keep_bound(now_ms)
         except OSError as error:
             self._errors.inc()
             # Whatever was numbered for the failed batch has not been written.
@@ -236,6 +239,7 @@ class Journal:
         writer = self._writers[stream]
         if writer.wants_segment(now_ms):
             writer.open_segment(now_ms)
+            self._upkeep.wanted = True
         self._written.inc(writer.append(codec.batch_start(now_ms) + records, now_ms))
 
     # Recorder
@@ -282,4 +286,4 @@ class Journal:
 
     def _seal(self) -> None:
         self._sealed.append(self._changes)
-        self._changes = _Changes()
+        self._changes = Changes()
