@@ -18,8 +18,6 @@ CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json"})
 """Media types of ActivityPub (W3C Recommendation, section 3.2). Any other may be a file that somebody uploaded."""
 ACTOR_TYPES = frozenset({"Person", "Application", "Group", "Service", "Organization"})
 MAX_BYTES = 1_000_000
-MAX_FETCHES = 2
-"""Requests one look-up may cost: the document, and then either its own address or the owner of a bare key."""
 
 _GONE = (404, 410)
 _MAX_NAME_CHARS = 200

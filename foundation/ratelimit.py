@@ -54,49 +54,5 @@ class WindowLimiter(Generic[K]):
                 self.evicted += 1
 
 
-class TokenBuckets(Generic[K]):
-    """A bucket per key: ``burst`` tokens at first, one more every ``refill_ms``, never more than ``burst``.
-
-    Kept as one instant per key, the one at which its bucket will be full again. Keys beyond ``max_keys`` are forgotten,
-    least recently taken first; a forgotten key starts with a full bucket.
-    """
-
-    def __init__(self, clock: Clock, burst: int, refill_ms: int, max_keys: int = 100_000) -> None:
-        if burst < 1 or refill_ms < 1 or max_keys < 1:
-            raise ValueError("burst, refill interval and number of keys must be positive")
-        self._clock = clock
-        self._refill_ms = refill_ms
-        self._capacity_ms = burst * refill_ms
-        self._max_keys = max_keys
-        self._full_at_ms: OrderedDict[K, int] = OrderedDict()
-
-    def wait_ms(self, key: K) -> int:
-        """Milliseconds until a token is there, without taking it; 0 when one is."""
-        now_ms = self._clock.monotonic_ms()
-        full_at_ms = max(self._full_at_ms.get(key, now_ms), now_ms)
-        return max(0, full_at_ms + self._refill_ms - self._capacity_ms - now_ms)
-
-    def take(self, key: K) -> int | None:
-        """Take a token: None when there was one, else the milliseconds until there is (nothing is taken)."""
-        now_ms = self._clock.monotonic_ms()
-        full_at_ms = max(self._full_at_ms.get(key, now_ms), now_ms) + self._refill_ms
-        missing_ms = full_at_ms - self._capacity_ms - now_ms
-        if missing_ms > 0:
-            return missing_ms
-        self._full_at_ms[key] = full_at_ms
-        self._full_at_ms.move_to_end(key)
-        if len(self._full_at_ms) > self._max_keys:
-            self._full_at_ms.popitem(last=False)
-        return None
-
-    def forget(self, key: K) -> None:
-        """Drop a key that will not come back."""
-        self._full_at_ms.pop(key, None)
-
-    def __len__(self) -> int:
-        """How many keys are remembered."""
-        return len(self._full_at_ms)
-
-
 def _seconds(duration_ms: int) -> int:
     return max(1, -(-duration_ms // 1000))

@@ -224,7 +224,10 @@ class Handlers:
                 return drop(InboxReason.UNKNOWN_VIDEO, "no such remote video here")
             if not speaks_for(video, sender):
                 return drop(InboxReason.NOT_OWNER, "another host's video")
-            return _outcome(await self._importer.keep(thing))
+            kept = await self._importer.keep(thing)
+            if isinstance(kept, Video) and thing.updated_ms is not None and thing.updated_ms < kept.updated_ms:
+                return drop(InboxReason.REPLACED, "a newer Update is known")
+            return _outcome(kept)
         if isinstance(thing, OtherObject) and thing.id == sender.actor:
             await self._keys.refetch(sender.actor)
             return None

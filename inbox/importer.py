@@ -26,6 +26,8 @@ log = logging.getLogger("fediviews.importer")
 MAX_IN_FLIGHT = 100
 """Imports under way at once; one more is refused with 503."""
 MAX_ATTRIBUTION_FETCHES = 3
+CLOCK_SKEW_MS = 1_800_000
+"""How far ahead of us a remote clock may be: PeerTube's own tolerance."""
 WAIT_MS = 5_000
 """How long the answer to one request waits for its imports, which go on without it (PeerTube 6.3 waits 7 s)."""
 
@@ -103,6 +105,7 @@ class Importer:
         if not (video.public or video.unlisted):
             await self._catalog.remote_gone(video.id)
             return _bad_video("it is addressed to nobody we could show it to")
+        now_ms = self._clock.now_ms()
         views = video.views if video.views is not None else known.views if known is not None else 0
         return await self._catalog.put_remote(
             RemoteVideo(
@@ -116,7 +119,8 @@ class Importer:
                 owner=owner,
                 privacy=Privacy.PUBLIC if video.public else Privacy.UNLISTED,
                 published_ms=video.published_ms,
-                updated_ms=video.updated_ms or video.published_ms,
+                # From the future it would stand against every later word of its own origin.
+                updated_ms=min(video.updated_ms or video.published_ms, now_ms + CLOCK_SKEW_MS),
                 views=views,
                 page_url=video.page_url,
                 description=video.description,

@@ -7,7 +7,7 @@ size and content type → address quota → signature header, freshness, digest 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -124,7 +124,7 @@ class Pipeline:
         if isinstance(activity, Refused):
             self._quarantine.add(activity, host=proof.host, verified=True)
             return activity
-        return await self._apply(activity, proof)
+        return await self.apply(activity, proof)
 
     async def _prove(self, request: web.Request, body: bytes) -> Sender | Refused:
         received_ms = self._clock.now_ms()
@@ -161,7 +161,8 @@ class Pipeline:
             return drop(InboxReason.UNKNOWN_OBJECT, "it was gone already")
         return refusal
 
-    async def _apply(self, activity: Activity, sender: Sender) -> Refused | None:
+    async def apply(self, activity: Activity, sender: Sender) -> Refused | None:
+        """What a proven sender said; for a Collection, each of its items by itself. Raises StorageUnavailable."""
         if not isinstance(activity, Collection):
             return await self._apply_one(activity, sender)
         if activity.actor != sender.actor:
@@ -190,6 +191,3 @@ class Pipeline:
     def _dropped(self, refusal: Refused, sender: Sender, kind: str) -> Refused:
         self._quarantine.add(refusal, host=sender.host, verified=True, kind=kind)
         return refusal
-
-
-Receive = Callable[[web.Request], Awaitable[web.Response]]

@@ -41,7 +41,7 @@ class InboxReason(enum.StrEnum):
     NOT_OWNER = "not_owner"
     """The actor may not speak for this object."""
     REPLACED = "replaced"
-    """A newer total is known already."""
+    """A newer total, or a newer Update of the video, is known already."""
     NOT_COMPLETED = "not_completed"
     """A WatchAction of somebody who still watches."""
     NOTHING_WATCHED = "nothing_watched"

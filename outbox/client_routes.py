@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -31,11 +30,11 @@ Authenticate = Callable[[web.BaseRequest, bytes], Principal | Refused]
 class LocalViews(Protocol):
     """What views does with them; ``viewer`` is the application's own key of a viewer, opaque."""
 
-    async def watching(self, video: Video, viewer: str, expires_ms: int) -> Refused | None:
-        """A viewer of ours is here until ``expires_ms``."""
+    async def watching(self, video: Video, viewer: str, expires_ms: int) -> str:
+        """A viewer of ours is here until ``expires_ms``; the last part of the id it is told under."""
 
-    async def count(self, video: Video, viewer: str) -> bool | Refused:
-        """A view; False when this viewer's was counted within ``view_expiration``. Returns once it is committed."""
+    async def count(self, video: Video, viewer: str) -> str | None:
+        """A view, once it is committed: the last part of its id. None when this viewer's was counted not long ago."""
 
 
 class VideosByUrl(Protocol):
@@ -97,21 +96,18 @@ class ClientRoutes:
         video = await self._videos.by_url(view.object)
         if video is None:
             return problems.refused(Refused("unknown_video", "no video of this id is known here", 404))
-        outcome: Refused | bool | None
+        name: str | None
         if view.expires_ms is None:
-            outcome = await self._local_views.count(video, view.viewer)
+            name = await self._local_views.count(video, view.viewer)
         else:
             now_ms = self._clock.now_ms()
             if view.expires_ms <= now_ms:
                 return problems.refused(Refused("expired", "expires lies in the past", 400))
             expires_ms = min(view.expires_ms, now_ms + self._max_expires_ms)
-            outcome = await self._local_views.watching(video, view.viewer, expires_ms)
-        if isinstance(outcome, Refused):
-            return problems.refused(outcome)
-        if outcome is False:
+            name = await self._local_views.watching(video, view.viewer, expires_ms)
+        if name is None:
             return web.json_response({"counted": False})
-        # The client's key of the viewer is nobody else's business: the id is fresh.
-        location = view_id(self._identity.actor_url, video.number, str(uuid.uuid4()))
+        location = view_id(self._identity.actor_url, video.number, name)
         return web.Response(status=201, headers={"Location": location})
 
 

@@ -82,6 +82,11 @@ class OutboxEvents:
 
     async def start(self) -> None:
         """Bring the log in step with who follows (news may have been lost in a crash), then listen."""
+        await self.catch_up()
+        self._task = asyncio.create_task(self._run(), name="peer events")
+
+    async def catch_up(self) -> None:
+        """Welcome the followers that the log does not know, as those of a host that was blocked and is no more."""
         known, following = await self._log.followers_known(), set(self._book.follower_hosts())
         for host in sorted(following - known):
             self._add(host, _Errand.WELCOME)
@@ -89,7 +94,6 @@ class OutboxEvents:
             self._add(host, _Errand.FAREWELL)
         for host in following:
             self._ask_software(host)
-        self._task = asyncio.create_task(self._run(), name="peer events")
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -16,6 +16,7 @@ from foundation.tokens import TokenBook
 from foundation.urls import parse_host
 from foundation.web import bearer_token
 from inbox.quarantine import Entry, Quarantine
+from outbox.events import OutboxEvents
 from outbox.following import Following
 
 MAX_LISTED = 1_000
@@ -28,6 +29,7 @@ def setup_routes(
     tokens: TokenBook,
     peers: Peers,
     following: Following,
+    events: OutboxEvents,
     quarantine: Quarantine,
     troubled: Callable[[], dict[str, str]],
 ) -> None:
@@ -55,6 +57,7 @@ def setup_routes(
             await peers.block(host)
         else:
             await peers.allow(host)
+            await events.catch_up()
         return web.Response(status=204)
 
     async def list_refusals(request: web.Request) -> web.Response:

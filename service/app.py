@@ -61,7 +61,10 @@ class Service:
     @classmethod
     async def create(cls, config: Config, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Service:
         """Raises ConfigError or StorageUnavailable, saying what is wrong and where."""
-        config.storage.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            config.storage.directory.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise ConfigError("storage.directory", f"cannot be made: {problem.strerror}") from None
         clock, metrics = clock or SystemClock(), metrics or Metrics()
         database = await open_database(config, clock, metrics)
         try:
@@ -101,7 +104,7 @@ class Service:
             tokens=self.tokens, profile=federation.profile, clock=ground.clock, clients=_signed_clients(config.tokens)
         )
         self.housekeeping = Housekeeping(ground, federation, views, door_out, self.entrance, events)
-        views.catalog.gone = self.housekeeping.forget_video
+        views.catalog.gone = self._forget_video
         self._tasks = TaskRunner(self.housekeeping.tasks(), ground.clock, ground.metrics)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
         self.app = self._application()
@@ -119,7 +122,7 @@ class Service:
         ground, config, federation, views = self.ground, self.config, self.federation, self.views
         app = web.Application(client_max_size=config.listen.max_body_bytes)
         api = views_api(ground, views, self.tokens, self.entrance.importer, self.housekeeping.commands())
-        push = views_routes.setup_routes(app.router, api)
+        self.push = push = views_routes.setup_routes(app.router, api)
         inbox_routes.setup_routes(app.router, self.entrance.pipeline, self._is_actor_path)
         pages = Pages(federation.identity)
         pages.setup(app)
@@ -157,6 +160,7 @@ class Service:
             tokens=self.tokens,
             peers=federation.peers,
             following=self.outbox.following,
+            events=self.outbox.events,
             quarantine=self.entrance.quarantine,
             troubled=self.outlet.deliverer.troubled,
         )
@@ -195,6 +199,8 @@ class Service:
         self._runner = web.AppRunner(
             self.app,
             access_log=None,
+            # Compressed bodies are refused unread: nobody's zip bomb is inflated.
+            auto_decompress=False,
             keepalive_timeout=listen.idle_timeout_ms / 1000,
             shutdown_timeout=listen.shutdown_grace_ms / 1000,
             lingering_time=LINGER_S,
@@ -254,6 +260,7 @@ class Service:
                 await self.outbox.following.reject_all(peer.host)
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
         logging.getLogger().setLevel(config.logging.level.upper())
+        await self.outbox.events.catch_up()
         await self._put_videos(config)
         # It looks at the configured peers when it starts.
         await self.outbox.following.stop()
@@ -269,6 +276,10 @@ class Service:
             kept = await self.views.catalog.put_local(video.draft())
             if isinstance(kept, Refused):
                 raise ConfigError(f"videos[{index}]", kept.detail or kept.reason)
+
+    async def _forget_video(self, video: Video) -> None:
+        await self.housekeeping.forget_video(video)
+        self.push.moved(video)
 
     async def _shown(self, video: Video) -> int:
         return (await self.views.viewers.shown(video)).viewers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from foundation.errors import Refused
 from service.parts import ViewsTower
 from views.model import Video
 
@@ -16,12 +15,12 @@ class ApplicationViews:
     def __init__(self, tower: ViewsTower) -> None:
         self._tower = tower
 
-    async def watching(self, video: Video, viewer: str, expires_ms: int) -> Refused | None:
-        await self._tower.viewers.watching(video, self._key(viewer), expires_ms=expires_ms)
-        return None
+    async def watching(self, video: Video, viewer: str, expires_ms: int) -> str:
+        seen = await self._tower.viewers.watching(video, self._key(viewer), expires_ms=expires_ms)
+        return self._tower.viewers.wire_id(video, seen.viewer)
 
-    async def count(self, video: Video, viewer: str) -> bool | Refused:
-        return await self._tower.counter.count_local(video, self._key(viewer))
+    async def count(self, video: Video, viewer: str) -> str | None:
+        return await self._tower.counter.count_view(video, self._key(viewer))
 
     def _key(self, viewer: str) -> bytes:
         return self._tower.identity.from_user(_PREFIX + viewer)

@@ -6,6 +6,9 @@ import json
 import logging
 import sys
 
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestPayloadError
+
 from foundation.clock import iso_ms
 from foundation.metrics import Metrics
 
@@ -54,7 +57,7 @@ class ServerErrors(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         problem = record.exc_info[1] if record.exc_info else None
-        if problem is not None and type(problem).__module__.startswith("aiohttp.http"):
+        if isinstance(problem, RequestPayloadError | HttpProcessingError):
             self._malformed.inc()
             return False
         return True

@@ -182,7 +182,14 @@ def views_tower(
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     views = config.views
     secret = load_or_create_secret(config.storage.directory / SECRET_FILE)
-    catalog = Catalog(ground.database, announcer, clock, identity.video_url, identity.authority)
+    catalog = Catalog(
+        ground.database,
+        announcer,
+        clock,
+        identity.video_url,
+        identity.authority,
+        judge_channel=identity.channel_name_problem,
+    )
     counters = ground.live.counters
     viewers = Viewers(
         counters,

@@ -48,8 +48,13 @@ class Catalog:
         local_url: Callable[[str], str],
         local_origin: str,
         bounds: CatalogBounds | None = None,
+        judge_channel: Callable[[str], Refused | None] = lambda _: None,
     ) -> None:
-        """``local_url`` makes the global id of a video of ours from its UUID; ``local_origin`` is our authority."""
+        """``local_url`` makes the global id of a video of ours from its UUID; ``local_origin`` is our authority.
+
+        ``judge_channel`` knows the names that no channel of ours may have.
+        """
+        self._judge_channel = judge_channel
         self._db = db
         self._announcer = announcer
         self._clock = clock
@@ -124,7 +129,7 @@ class Catalog:
         Followers are told in the same transaction; a video that becomes private is deleted for them. Refused: a field
         breaks its rule (``bad_*``, 400), or the UUID is a remote video's (``uuid_taken``, 409).
         """
-        refusal = judge_draft(draft)
+        refusal = judge_draft(draft) or self._judge_channel(draft.channel)
         if refusal is not None:
             return refusal
         verdict = await self._db.write(lambda tx: self._put_local(tx, draft))

@@ -76,15 +76,20 @@ class ViewCounter:
         )
 
     async def count_local(self, video: Video, viewer: bytes) -> bool:
-        """Count one view of a viewer of ours, unless theirs was counted within ``view_expiration_ms``.
+        """As ``count_view``, for whoever needs no id."""
+        return await self.count_view(video, viewer) is not None
 
-        When this returns True the view is durable and on its way to others. Raises StorageUnavailable; the view was not
-        counted then, and may be counted by a later call. ``viewer`` is the 16-byte key of the counter store.
+    async def count_view(self, video: Video, viewer: bytes) -> str | None:
+        """Count one view of a viewer of ours, unless theirs was counted within ``view_expiration_ms`` (None).
+
+        When this returns the view's id (a UUID), the view is durable and on its way to others. Raises
+        StorageUnavailable; the view was not counted then, and may be counted by a later call. ``viewer`` is the 16-byte
+        key of the counter store.
         """
         now_ms = self._clock.now_ms()
         until_ms = now_ms + self._rules.view_expiration_ms
         if not await self._store.claim_view(video.number, viewer, until_ms, now_ms):
-            return False
+            return None
         # Chosen outside of the work: that may run twice.
         view_id = str(uuid.uuid4())
 
@@ -96,10 +101,10 @@ class ViewCounter:
             raise
         if counted is None:
             await self._store.release_view(video.number, viewer)
-            return False
+            return None
         self._counted_local.inc()
         self._committed(counted)
-        return True
+        return view_id
 
     async def count_remote(self, video: Video, activity_id: str, actor: str, host: str) -> bool:
         """Count a view that another instance reports, once per (actor, activity id); False when known already.

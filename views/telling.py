@@ -102,6 +102,11 @@ class Telling:
         if stay is not None:
             stay.expires_ms = 0
 
+    def wire_id(self, video: Video, viewer: bytes) -> str:
+        """The name of the viewer's stay; the same one as long as the stay lasts."""
+        stay = self._stays.get((video.number, viewer))
+        return wire_id(self._secret, video.uuid, viewer, 0 if stay is None else stay.since_ms)
+
     def forget_video(self, video: int) -> None:
         for key in [key for key in self._stays if key[0] == video]:
             del self._stays[key]

@@ -175,6 +175,10 @@ class Viewers:
         await self._moved(video, now_ms)
         return True
 
+    def wire_id(self, video: Video, viewer: bytes) -> str:
+        """The name under which this viewer is told of, now; of a video of ours, where nobody is told, one as good."""
+        return self._telling.wire_id(video, viewer)
+
     async def told(self, tell: Tell, acked_ms: int) -> None:
         """The origin acknowledged a tell."""
         await self._store.mark_told(
@@ -196,11 +200,13 @@ class Viewers:
         ]
 
     async def totals_by_scope(self) -> ScopeTotals:
-        """Private videos count: these are sums, nothing in them names a video."""
+        """Of videos that others may know of: a private one is in no sum either."""
         here, there = [0, 0], [0, 0]
         for batch in _batches(await self._store.watched(self._clock.now_ms())):
             videos = [video for number in batch if (video := await self._video(number)) is not None]
             for video, number_shown in zip(videos, await self.shown_many(videos), strict=True):
+                if not video.federated:
+                    continue
                 sums = here if video.local else there
                 sums[0] += number_shown.local
                 sums[1] += number_shown.remote

@@ -11,6 +11,9 @@ from service.config.model import Config, Federation, GeoIp, Views
 from service.config.spec import public_key_bits
 from service.config.values import format_duration
 
+DEFAULT_CHANNEL = "main"
+"""Where a video stands that names no channel."""
+
 
 def check(config: Config) -> None:
     """Every cross check, in the order of the file."""
@@ -34,6 +37,9 @@ def _instance(config: Config) -> None:
         )
     if config.instance.owner == config.instance.actor:
         raise ConfigError("instance.owner", "is the instance actor's name: every actor needs a name of its own")
+    for key, name in (("actor", config.instance.actor), ("owner", config.instance.owner)):
+        if name.lower() == DEFAULT_CHANNEL:
+            raise ConfigError(f"instance.{key}", f"{name} is the name of the channel that videos stand in by default")
     for n, video in enumerate(config.videos):
         if video.channel in (config.instance.actor, config.instance.owner):
             raise ConfigError(f"videos[{n}].channel", f"{video.channel} is the name of an account here, take another")

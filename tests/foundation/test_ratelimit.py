@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.clock import ManualClock
-from foundation.ratelimit import TokenBuckets, WindowLimiter
+from foundation.ratelimit import WindowLimiter
 
 
 def test_a_window_opens_with_the_first_hit_and_does_not_slide(clock: ManualClock) -> None:
@@ -63,34 +63,7 @@ def test_never_more_than_the_limit_in_any_fixed_window(steps: list[tuple[int, in
         windows[key] = (started_ms, count + 1)
 
 
-def test_buckets_start_full_and_refill_one_by_one(clock: ManualClock) -> None:
-    buckets: TokenBuckets[str] = TokenBuckets(clock, burst=2, refill_ms=1_000)
-    assert buckets.wait_ms("a") == 0
-    assert [buckets.take("a") for _ in range(3)] == [None, None, 1_000]
-    clock.advance(400)
-    assert buckets.take("a") == buckets.wait_ms("a") == 600
-    clock.advance(600)
-    assert buckets.wait_ms("a") == 0
-    assert buckets.take("a") is None
-    assert buckets.take("a") == 1_000
-    clock.advance(60_000)
-    assert [buckets.take("a") for _ in range(3)] == [None, None, 1_000]
-    buckets.forget("a")
-    buckets.forget("a")
-    assert buckets.take("a") is None
-
-
-def test_buckets_are_bounded(clock: ManualClock) -> None:
-    buckets: TokenBuckets[int] = TokenBuckets(clock, burst=1, refill_ms=1_000, max_keys=3)
-    for key in range(100):
-        assert buckets.take(key) is None
-    assert len(buckets) == 3
-    assert buckets.take(99) == 1_000
-
-
 @pytest.mark.parametrize("bad", [(0, 1, 1), (1, 0, 1), (1, 1, 0)])
 def test_bounds_must_be_positive(clock: ManualClock, bad: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError):
         WindowLimiter(clock, *bad)
-    with pytest.raises(ValueError):
-        TokenBuckets(clock, *bad)

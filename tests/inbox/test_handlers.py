@@ -234,7 +234,7 @@ async def test_a_videos_host_says_what_is_new(house: House) -> None:
     assert isinstance(video, Video)
     assert (video.name, video.views) == ("Renamed", 40)
     # News that are older than what is known change nothing.
-    assert await take(house, Update(id_("u2"), THEM, vouched(name="Old"))) == "applied"
+    assert await take(house, Update(id_("u2"), THEM, vouched(name="Old"))) == "replaced"
     video = await house.catalog.by_number(before.number)
     assert isinstance(video, Video)
     assert video.name == "Renamed"

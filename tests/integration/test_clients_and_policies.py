@@ -18,6 +18,7 @@ from federation.signatures.digest import sha256_digest
 from foundation.clock import SystemClock, iso_ms
 from foundation.httpdate import format_http_date
 from foundation.principal import Role
+from inbox.viewing import viewer_key
 from service.config import Accept, Peer, Secret, Token
 
 OUTBOX = "/accounts/peertube/outbox"
@@ -82,6 +83,24 @@ async def test_a_view_posted_to_the_outbox_is_a_viewer_of_ours_everywhere(instan
 
     await wait_until(one_view)
     await holds(one_view, 0.2)
+
+
+async def test_the_location_of_a_posted_view_is_the_id_it_goes_out_under(instance: MakeInstance) -> None:
+    origin, follower = await instance(tokens=TOKENS), await instance(tokens=TOKENS)
+    await befriend(origin, follower)
+    await origin.put_video()
+    await wait_until(follower.video)
+    viewer, counted = posted(origin.id_of(), "anna"), posted(origin.id_of(), "anna", life_ms=None)
+    places = [(await follower.ask("POST", OUTBOX, view)).headers["location"] for view in (viewer, viewer, counted)]
+    assert places[0] == places[1] != places[2]
+    await wait_until(lambda: origin.says(1))
+
+    # The viewer that the origin knows is the one by that name: told again by it, there is still one.
+    video = await origin.service.views.catalog.by_url(origin.id_of())
+    assert video is not None
+    now_ms = SystemClock().now_ms()
+    known = viewer_key(places[0])
+    assert await origin.service.ground.live.counters.has(video.number, follower.host, known, now_ms)
 
 
 async def test_who_may_not_post_to_the_outbox(instance: MakeInstance) -> None:

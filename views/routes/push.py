@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
@@ -67,7 +68,7 @@ class ViewerPush:
             self._full.inc()
             return Refused("too_many_streams", "Too many event streams of this client are open", 429, 30)
         if self._unsubscribe is None:
-            self._unsubscribe = self._subscribe(self._moved)
+            self._unsubscribe = self._subscribe(self.moved)
         wake = asyncio.Event()
         self._clients[key] += 1
         self._streams.setdefault(number, set()).add(wake)
@@ -90,7 +91,8 @@ class ViewerPush:
         """How many streams are open."""
         return self._clients.total()
 
-    def _moved(self, video: Video, _number: int) -> None:
+    def moved(self, video: Video, _number: int = 0) -> None:
+        """The number, or what listeners may know of the video: each stream looks for itself, and ends where it must."""
         for wake in self._streams.get(video.number, ()):
             wake.set()
 
@@ -108,7 +110,9 @@ class ViewerPush:
         response = web.StreamResponse(headers=headers)
         try:
             await response.prepare(request)
-            await self._events(response, wake, body)
+            with contextlib.suppress(StorageUnavailable):
+                # Where the store is gone the stream ends; the browser comes back by itself.
+                await self._events(response, wake, body)
             if request.transport is not None:
                 await response.write_eof()
         except ConnectionError:
@@ -119,17 +123,15 @@ class ViewerPush:
     async def _events(self, response: web.StreamResponse, wake: asyncio.Event, body: Body) -> None:
         while not self._closing.is_set():
             wake.clear()
-            try:
-                said = await body()
-            except StorageUnavailable:
-                # The browser comes back by itself.
-                return
+            said = await body()
             if said is None:
                 return
             await response.write(b"event: %b\ndata: %b\n\n" % (EVENT.encode(), msgspec.json.encode(said)))
             if await _within(self._closing, self._gap_s):
                 return
             while not await _within(wake, self._keep_alive_s):
+                if await body() is None:
+                    return
                 await response.write(b": keep-alive\n\n")
 
 
