@@ -60,6 +60,12 @@ class _Netloc:
     port: int
 
 
+def _too_long(url: str) -> bool:
+    """Letters beyond ASCII count as often as UTF-8 writes them: what is kept has to fit into an index of PostgreSQL,
+    which takes 2704 bytes."""
+    return len(url) > MAX_URL_LENGTH or (not url.isascii() and len(url.encode(errors="replace")) > MAX_URL_LENGTH)
+
+
 def authority(url: str) -> str | None:
     """The host of a URL as it is compared everywhere; None when the text is no acceptable http(s) URL.
 
@@ -67,7 +73,7 @@ def authority(url: str) -> str | None:
     ``[2001:db8::1]:8080``. None for other schemes, user info, an empty or malformed host, an IPv4 address in an odd
     spelling, white space or control characters anywhere, and more than `MAX_URL_LENGTH` characters.
     """
-    if len(url) > MAX_URL_LENGTH:
+    if _too_long(url):
         return None
     match = _URL.fullmatch(url)
     if match is None:
@@ -81,7 +87,7 @@ _remembered_authority = lru_cache(maxsize=2048)(authority)
 
 def authority_of_known(url: str) -> str | None:
     """As `authority`, for URLs that come again and again (actors, keys, videos): the answer is remembered."""
-    return _remembered_authority(url) if len(url) <= MAX_URL_LENGTH else None
+    return None if _too_long(url) else _remembered_authority(url)
 
 
 def is_web_url(text: object) -> TypeGuard[str]:
@@ -103,7 +109,7 @@ def canonical_url(url: str) -> str | None:
 
 def parse_url(url: str) -> WebUrl | Refused:
     """Take a URL apart, or say why not: ``bad_url``, ``scheme_refused``, ``address_refused`` (an odd spelling)."""
-    if len(url) > MAX_URL_LENGTH:
+    if _too_long(url):
         return Refused("bad_url", f"a URL of more than {MAX_URL_LENGTH} characters")
     match = _URL.fullmatch(url)
     if match is None:

@@ -61,7 +61,11 @@ def judge_remote(remote: RemoteVideo) -> Refused | None:
     optional = ((remote.page_url, MAX_URL), (remote.description, MAX_DESCRIPTION))
     if not remote.url.startswith(("https://", "http://")):
         return Refused("bad_video", "the id of the video is no http or https URL")
-    if not _fits(remote.name, 500) or not all(_fits(text, limit) for text, limit in texts):
+    if (
+        not _fits(remote.name, 500)
+        or not _fits_index(remote.url)
+        or not all(_fits(text, limit) for text, limit in texts)
+    ):
         return Refused("bad_video", "a text of the video is too long or cannot be stored")
     if not all(text is None or _fits(text, limit) for text, limit in optional):
         return Refused("bad_video", "a text of the video is too long or cannot be stored")
@@ -70,6 +74,11 @@ def judge_remote(remote: RemoteVideo) -> Refused | None:
 
 def _fits(text: str, limit: int) -> bool:
     return len(text) <= limit and _storable(text)
+
+
+def _fits_index(text: str) -> bool:
+    """PostgreSQL indexes 2704 bytes at most."""
+    return _fits(text, MAX_URL) and len(text.encode()) <= MAX_URL
 
 
 def _storable(text: str) -> bool:

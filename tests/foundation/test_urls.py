@@ -83,6 +83,7 @@ BAD = [
     *(
         "https://[v1.x]/",
         "https://peertube.example/" + "x" * 2000,
+        "https://peertube.example/" + "\u4e00" * 660,
         "https://\u0300.example/",
         "https://xn--\u00fc.example/",
     ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from typing import Any
 
 import pytest
@@ -18,7 +19,6 @@ from views.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video, VideoDraft
 from views.tables import videos
 from views.tallies import CountedView, add_views
-
 
 EVERY_DATABASE = True
 
@@ -163,11 +163,18 @@ async def test_refused_remote_videos(catalog: Catalog) -> None:
         ({"name": "nul\0"}, "bad_video"),
         ({"url": "sintel"}, "bad_video"),
         ({"url": "https://there.example/" + "a" * 2000}, "bad_video"),
+        ({"url": "https://there.example/" + "\u4e00" * 700}, "bad_video"),
         ({"description": "a" * 10_001}, "bad_video"),
     ]
     for changes, reason in cases:
         assert refusal(await catalog.put_remote(remote(**changes))) == reason, changes
     assert refusal(await catalog.put_local(draft(uuid=REMOTE_UUID))) == "uuid_taken"
+
+
+async def test_the_longest_url_fits_into_every_index(catalog: Catalog) -> None:
+    letters = random.Random(1).choices([chr(number) for number in range(0x4E00, 0x9FFF)], k=650)
+    kept = await catalog.put_remote(remote(url="https://there.example/" + "".join(letters)))
+    assert isinstance(kept, Video)
 
 
 async def test_remote_videos_are_bounded(database: Database, clock: ManualClock) -> None:
