@@ -57,6 +57,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
     demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
     demo.add_argument("--plain", action="store_true", help="one line per second instead of a live table")
+    simulation = add("sim", _sim, "instances on a virtual clock and a bad network: do their numbers agree after it?")
+    simulation.add_argument("--instances", type=int, default=4, help="Fediviews instances (default: %(default)s)")
+    simulation.add_argument("--peertubes", type=int, default=4, help="PeerTubes among them (default: %(default)s)")
+    simulation.add_argument("--viewers", type=int, default=120, help="people who come and go (default: %(default)s)")
+    simulation.add_argument("--minutes", type=int, default=20, help="of trouble, 5 at least (default: %(default)s)")
+    simulation.add_argument("--loss", type=float, default=0.1, help="share of exchanges lost (default: %(default)s)")
+    simulation.add_argument("--no-split", action="store_true", help="the network never falls apart")
+    simulation.add_argument("--seed", type=int, default=1, help="the same seed, the same course (default: %(default)s)")
     return parser
 
 
@@ -77,6 +85,21 @@ def _demo(arguments: argparse.Namespace) -> int:
     from service.demo import demo
 
     return _run(demo(viewers=arguments.viewers, seconds=arguments.seconds, plain=arguments.plain))
+
+
+def _sim(arguments: argparse.Namespace) -> int:
+    from service.sim.command import plan_of, sim
+
+    plan = plan_of(
+        instances=arguments.instances,
+        peertubes=arguments.peertubes,
+        viewers=arguments.viewers,
+        minutes=arguments.minutes,
+        loss=arguments.loss,
+        seed=arguments.seed,
+        split=not arguments.no_split,
+    )
+    return sim(plan)
 
 
 def _follow(arguments: argparse.Namespace) -> int:

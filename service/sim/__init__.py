@@ -1,0 +1,1 @@
+"""Many instances on a virtual clock, over a network that loses, delays, reorders and parts them."""
