@@ -4,7 +4,7 @@ CONFIG ?= config.yaml
 BIN := .venv/bin
 PACKAGES := foundation federation views inbox outbox service
 
-.PHONY: run demo test check lint format bench lock clean
+.PHONY: run demo test test-browser check lint format bench lock clean
 
 run: .venv/.runtime         ## start the service on $(CONFIG)
 	@$(BIN)/fediviews serve --config $(CONFIG)
@@ -13,7 +13,10 @@ demo: .venv/.runtime        ## three instances on loopback, simulated viewers, o
 	@$(BIN)/fediviews demo $(DEMO)
 
 test: .venv/.dev            ## every test that needs no browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser $(ARGS)
+
+test-browser: .venv/.dev    ## the pages in Debian's Chromium; fails where there is none
+	$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: lint test            ## what has to be clean before a change lands
 

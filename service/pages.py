@@ -31,7 +31,8 @@ class Pages:
     def setup(self, app: web.Application) -> None:
         aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True)
         app.router.add_get("/", self.home)
-        app.router.add_get("/static/fediviews.css", self.style)
+        for name in ("fediviews.css", "icon.svg"):
+            app.router.add_get(f"/static/{name}", self.static)
 
     def render(self, request: web.Request, template: str, data: Mapping[str, Any]) -> web.Response:
         response = aiohttp_jinja2.render_template(template, request, {"identity": self._identity, **data})
@@ -44,5 +45,5 @@ class Pages:
     async def home(self, request: web.Request) -> web.Response:
         return self.render(request, "home.html", {})
 
-    async def style(self, _: web.Request) -> web.FileResponse:
-        return web.FileResponse(ROOT / "static" / "fediviews.css", headers={"Cache-Control": "public, max-age=86400"})
+    async def static(self, request: web.Request) -> web.FileResponse:
+        return web.FileResponse(ROOT / request.path.lstrip("/"), headers={"Cache-Control": "public, max-age=86400"})
