@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -52,12 +52,13 @@ def bodies(activities: Sequence[Outgoing[Item]], *, batch: Batch, serial: str) -
     group: list[Outgoing[Item]] = []
     size = 0
     for one in activities:
-        full = size + len(one.body) > MAX_BODY_BYTES or len(group) >= MAX_ITEMS
+        bare = len(one.body) if batch is Batch.NOTHING else _bare_size(one.body)
+        full = size + bare > MAX_BODY_BYTES or len(group) >= MAX_ITEMS
         if group and (full or not _together(batch, group[0], one)):
             parcels.append(_parcel(group, f"{serial}-{len(parcels)}"))
             group, size = [], 0
         group.append(one)
-        size += len(one.body)
+        size += bare
     if group:
         parcels.append(_parcel(group, f"{serial}-{len(parcels)}"))
     return parcels
@@ -75,12 +76,20 @@ def _parcel(group: Sequence[Outgoing[Item]], serial: str) -> Parcel[Item]:
     first = group[0]
     if len(group) == 1:
         return Parcel(first.actor, first.inbox, first.body, (first.item,))
-    items = [_bare(one.body) for one in group]
+    # The first one's members decide about the @context, those of the others are copied as they are.
+    items = [_bare(msgspec.json.decode(first.body)), *(_bare(_members(one.body)) for one in group[1:])]
     body = encode(collection(actor=first.actor, id_=f"{first.actor}/collections/{serial}", items=items))
     return Parcel(first.actor, first.inbox, body, tuple(one.item for one in group))
 
 
-def _bare(body: bytes) -> Document:
-    document: dict[str, Any] = msgspec.json.decode(body)
+def _members(body: bytes) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(body, type=dict[str, msgspec.Raw])
+
+
+def _bare(document: Document) -> Document:
     document.pop("@context", None)
     return document
+
+
+def _bare_size(body: bytes) -> int:
+    return len(body) - len(bytes(_members(body).get("@context", b"")))

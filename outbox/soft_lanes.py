@@ -21,7 +21,7 @@ from views.model import Video
 from views.ports import Tell
 from views.shown import Shown
 
-PER_ROUND = 200
+PER_ROUND = 500
 
 
 class Numbers(Protocol):
