@@ -126,12 +126,12 @@ class ActivityLog:
 
     async def owed(self) -> list[str]:
         """Hosts with anything undelivered, found once at start."""
-        heard = and_(
-            _log.seq > _cursors.seq,
-            or_(_log.audience == _cursors.host, and_(_log.audience == FOLLOWERS, _log.seq > _cursors.followed_seq)),
-        )
+        # Two looks into one index: asked as one, PostgreSQL gathers every row of an audience for each of the hosts.
+        behind = _log.seq > _cursors.seq
+        own = exists().where(_log.audience == _cursors.host, behind)
+        common = exists().where(_log.audience == FOLLOWERS, behind, _log.seq > _cursors.followed_seq)
         async with self._database.read() as tx:
-            late = await tx.scalars(select(_cursors.host).where(exists().where(heard)))
+            late = await tx.scalars(select(_cursors.host).where(or_(own, common)))
             troubled = await tx.scalars(select(_exceptions.host).where(_exceptions.set_aside.is_(False)).distinct())
             return sorted({*late, *troubled})
 
