@@ -42,10 +42,12 @@ async def print_peers(config: Config) -> int:
             peer["following"] or "-",
             "yes" if peer["follower"] else "-",
             "blocked" if peer["blocked"] else f"{peer['clockOffsetMs']} ms",
+            peer["breaker"],
+            peer["trouble"] or "-",
         )
         for peer in answer["data"]
     ]
-    titles = ("HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK")
+    titles = ("HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK", "BREAKER", "TROUBLE")
     widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
     for row in [titles, *rows]:
         print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())

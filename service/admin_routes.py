@@ -16,8 +16,10 @@ from foundation.tokens import TokenBook
 from foundation.urls import parse_host
 from foundation.web import bearer_token
 from inbox.quarantine import Entry, Quarantine
+from outbox.breaker import BreakerState
 from outbox.events import OutboxEvents
 from outbox.following import Following
+from outbox.standing import Standing
 
 MAX_LISTED = 1_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -31,9 +33,9 @@ def setup_routes(
     following: Following,
     events: OutboxEvents,
     quarantine: Quarantine,
-    troubled: Callable[[], dict[str, str]],
+    standing: Callable[[str], Standing | None],
 ) -> None:
-    """``troubled`` maps hosts that deliveries cannot reach to the last reason."""
+    """``standing`` tells where a host stands with deliveries."""
 
     def for_admins(handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
@@ -43,8 +45,7 @@ def setup_routes(
         return guarded
 
     async def list_peers(_: web.Request) -> web.Response:
-        failing = troubled()
-        data = [_peer(view, failing.get(view.host)) for view in peers.list_peers()]
+        data = [_peer(view, standing(view.host)) for view in peers.list_peers()]
         return web.json_response({"total": len(data), "data": data})
 
     async def judge(request: web.Request) -> web.Response:
@@ -69,7 +70,7 @@ def setup_routes(
     router.add_get("/api/v1/server/quarantine", for_admins(list_refusals))
 
 
-def _peer(view: PeerView, trouble: str | None) -> dict[str, object]:
+def _peer(view: PeerView, standing: Standing | None) -> dict[str, object]:
     software = None if view.software is None else f"{view.software.name} {view.software.version}"
     return {
         "host": view.host,
@@ -81,7 +82,10 @@ def _peer(view: PeerView, trouble: str | None) -> dict[str, object]:
         "listed": view.listed,
         "follower": view.follower,
         "following": None if view.following is None else view.following.value,
-        "trouble": trouble,
+        "trouble": standing.last_error if standing is not None and standing.failures else None,
+        "breaker": (BreakerState.CLOSED if standing is None else standing.breaker.state).value,
+        "failures": 0 if standing is None else standing.failures,
+        "failureDays": 0 if standing is None else standing.breaker.days,
     }
 
 

@@ -162,7 +162,7 @@ class Service:
             following=self.outbox.following,
             events=self.outbox.events,
             quarantine=self.entrance.quarantine,
-            troubled=self.outlet.deliverer.troubled,
+            standing=self.outlet.deliverer.standing,
         )
         health.setup_routes(
             app.router,

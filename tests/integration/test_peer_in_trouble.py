@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 from integration.conftest import MakeInstance, befriend
 from integration.house import OTHER_UUID, Instance, wait_until
@@ -103,6 +105,23 @@ async def test_a_follow_waits_for_a_peer_that_is_not_there_yet(instance: MakeIns
 
 async def _accepted(follower: Instance, origin: Instance) -> bool:
     return await follower.follows(origin.host) == "accepted"
+
+
+async def test_its_breaker_is_shown_open_until_it_is_back(ours: Instance, peertube: PeerTube) -> None:
+    async def state() -> tuple[str, int]:
+        known = await ours.peer(peertube.host) or {}
+        return known["breaker"], known["failureDays"]
+
+    await peertube.close()
+    await ours.put_video(name="Renamed meanwhile")
+    await wait_until(lambda: _is(state, ("open", 1), ("half_open", 1)), what="it is still asked as if it were there")
+    await peertube.open()
+    await wait_until(lambda: peertube.of_type("Update"))
+    await wait_until(lambda: _is(state, ("closed", 0)))
+
+
+async def _is(state: Callable[[], Awaitable[tuple[str, int]]], *wanted: tuple[str, int]) -> bool:
+    return await state() in wanted
 
 
 async def _in_trouble(ours: Instance, peertube: PeerTube) -> bool:
