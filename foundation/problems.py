@@ -44,9 +44,7 @@ def problem(
 
 def invalid_params(params: Mapping[str, str], *, location: str = "body") -> web.Response:
     """400 with PeerTube's sentence: ``Incorrect request parameters: a, b``."""
-    return problem(
-        400, "Incorrect request parameters: " + ", ".join(params), invalid_params=params, location=location
-    )
+    return problem(400, "Incorrect request parameters: " + ", ".join(params), invalid_params=params, location=location)
 
 
 def refused(verdict: Refused) -> web.Response:

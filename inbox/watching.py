@@ -15,6 +15,7 @@ from foundation.urls import authority
 from inbox.pipeline import Sender
 from inbox.reasons import InboxReason, drop
 from views.catalog import Catalog
+from views.geo import clean_country
 from views.model import Video
 from views.stats.model import Stay, Traits
 
@@ -86,8 +87,9 @@ def judge(
 ) -> Stay | Refused:
     """The stay that a WatchAction describes, in instants of our own clock, or why it is not believed.
 
-    Watch time above the sum of the sections as sent is cut to it. Watch time above what wall time allows is kept and
-    flagged: PeerTube 6.3 itself sends that, for its players may say they watched any stretch at once. Pure.
+    Watch time above the sum of the sections as sent is cut to it. Watch time above what wall time allows is flagged,
+    and counts up to what was covered at all: PeerTube 6.3 itself sends that, for its players may say they watched any
+    stretch at once. Of a live stream, where covering has no end, it counts up to what wall time allows. Pure.
     """
     start_ms, end_ms = action.start_ms + offset_ms, action.end_ms + offset_ms
     if end_ms < start_ms or end_ms > now_ms + rules.clock_skew_ms or start_ms < now_ms - MAX_AGE_MS:
@@ -104,15 +106,17 @@ def judge(
         return drop(InboxReason.NOTHING_WATCHED, "no second of it was watched")
     if len(merged) > MAX_KEPT:
         return drop(InboxReason.IMPLAUSIBLE_SECTIONS, f"more than {MAX_KEPT} sections")
+    start_ms, end_ms = min(start_ms, now_ms), min(end_ms, now_ms)
     # Whole seconds are what players report: the last one may have just begun.
     believed_s = (end_ms - start_ms) / 1000 * rules.playback_rate + 1
+    covered_s = 0 if video.is_live else sum(end - start for start, end in merged)
     return Stay(
         video=video.number,
         uuid=action.uuid,
         url=action.id,
-        start_ms=min(start_ms, now_ms),
-        end_ms=min(end_ms, now_ms),
-        watch_time_s=watch_time_s,
+        start_ms=start_ms,
+        end_ms=end_ms,
+        watch_time_s=min(watch_time_s, max(1, int(believed_s), covered_s)),
         sections=merged,
         traits=Traits(*place),
         source=host,
@@ -150,6 +154,8 @@ def _place(action: WatchActionObject) -> tuple[str | None, str | None] | Refused
         return None, None
     if _COUNTRY.fullmatch(country) is None:
         return drop(InboxReason.BAD_LOCATION, "a country is two capital letters (ISO 3166-1)")
+    if clean_country(country) is None:
+        return None, None
     if subdivision is not None and (len(subdivision) > _MAX_SUBDIVISION or not subdivision.isprintable()):
         return drop(InboxReason.BAD_LOCATION, f"a subdivision is a name of at most {_MAX_SUBDIVISION} characters")
     return country, subdivision

@@ -20,6 +20,9 @@ from views.ids import canonical_uuid
 from views.model import LOCAL, Video
 from views.stats.model import Stay
 
+MAX_TOLD = 100
+"""Sections of one WatchAction: what PeerTube keeps of a viewer (MAX_LOCAL_VIEWER_WATCH_SECTIONS)."""
+
 
 def watch_action(video: Video, stay: Stay) -> Document:
     """The WatchAction object, without ``@context`` and audience.
@@ -35,12 +38,27 @@ def watch_action(video: Video, stay: Stay) -> Document:
         "object": video.url,
         "uuid": stay.uuid,
         "actionStatus": "CompletedActionStatus",
-        "watchSections": [{"startTimestamp": start, "endTimestamp": end} for start, end in stay.sections],
+        "watchSections": [{"startTimestamp": start, "endTimestamp": end} for start, end in told_sections(stay)],
     }
     traits = stay.traits
     if traits.country is not None:
         document["location"] = {"addressCountry": traits.country, "addressRegion": traits.subdivision}
     return document
+
+
+def told_sections(stay: Stay) -> list[tuple[int, int]]:
+    """The stay's sections, and again from the first on what was watched more than once.
+
+    Receivers believe a watch time up to the sum of the sections: PeerTube sends what was gone over twice twice, too.
+    At most ``MAX_TOLD``; what does not fit is not told.
+    """
+    told = list(stay.sections)
+    again_s = stay.watch_time_s - sum(end - start for start, end in told)
+    while again_s > 0 and stay.sections and len(told) < MAX_TOLD:
+        start, end = stay.sections[(len(told) - len(stay.sections)) % len(stay.sections)]
+        told.append((start, min(end, start + again_s)))
+        again_s -= told[-1][1] - start
+    return told
 
 
 def told_watch_action(video: Video, stay: Stay) -> Document:

@@ -72,10 +72,14 @@ class Housekeeping:
         await self._views.viewers.sweep()
 
     async def forget_video(self, video: Video) -> None:
-        """It is gone, or private from now on: nobody watches it, as far as others know."""
+        """It is gone, or private from now on: nobody watches it, as far as others know.
+
+        Who watches a private video is still in its statistics: only what is deleted takes its watch time with it.
+        """
         await self._views.viewers.forget_video(video.number)
-        await self._views.watching.forget_video(video.number)
-        self._views.resume.forget_video(video.number)
+        if await self._views.catalog.by_number(video.number) is None:
+            await self._views.watching.forget_video(video.number)
+            self._views.resume.forget_video(video.number)
 
     async def purge(self) -> None:
         """Forget what is older than the configuration wants it kept."""

@@ -36,7 +36,7 @@ def judge_draft(draft: VideoDraft) -> Refused | None:
         return Refused("bad_name", "name must have 3 to 120 characters")
     if not 0 <= draft.duration_s <= MAX_COUNT:
         return Refused("bad_duration", "duration must be a number of seconds, 0 or more")
-    if not _CHANNEL.fullmatch(draft.channel):
+    if not _CHANNEL.fullmatch(draft.channel) or not draft.channel.strip(".-_:"):
         return Refused("bad_channel", "channel must have 1 to 50 of a-z, 0-9, '-', '_', '.', ':'")
     if draft.published_ms is not None and not 0 <= draft.published_ms <= MAX_INSTANT_MS:
         return Refused("bad_published", "publishedAt must lie between 1970 and 9999")

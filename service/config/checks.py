@@ -53,6 +53,13 @@ def _lifetimes(views: Views, federation: Federation) -> None:
             f"{format_duration(federation.max_expires_ms)} is shorter than twice views.viewer_lifetime"
             f" ({format_duration(needed_ms)}), the life of a total: totals would run out between two refreshes",
         )
+    period_ms = max(views.watching_interval.anonymous_ms, views.watching_interval.users_ms)
+    if views.stats_lifetime_ms < period_ms:
+        raise ConfigError(
+            "views.stats_lifetime",
+            f"{format_duration(views.stats_lifetime_ms)} is shorter than views.watching_interval"
+            f" ({format_duration(period_ms)}): every report would begin a new stay",
+        )
     if federation.retry_max_ms < federation.retry_first_ms:
         raise ConfigError("federation.retry_max", "is shorter than federation.retry_first")
     if federation.retry_for_ms < federation.retry_first_ms:

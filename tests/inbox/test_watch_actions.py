@@ -210,12 +210,13 @@ TAKEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     (
         "the same thousand times",
         {"watchSections": sections(*[(0, 596)] * MAX_SENT), "duration": "PT596000S"},
-        {"sections": ((0, 596),), "watch_time_s": 596_000, "flagged": True},
+        {"sections": ((0, 596),), "watch_time_s": 596, "flagged": True},
     ),
     ("to the very end", {"watchSections": sections((590, 596.9)), "duration": "PT6S"}, {"sections": ((590, 596),)}),
     ("region unknown", {"location": {"addressCountry": "DE", "addressRegion": None}}, {"traits": Traits("DE")}),
     ("region alone", {"location": {"addressRegion": "Saxony"}}, {"traits": Traits()}),
     ("location null", {"location": None}, {"traits": Traits()}),
+    ("nowhere", {"location": {"addressCountry": "ZZ", "addressRegion": "Somewhere"}}, {"traits": Traits()}),
     ("at twice the speed", {"duration": "PT30S", "watchSections": sections((0, 30))}, {"flagged": False}),
     ("faster than any player", {"duration": "PT32S", "watchSections": sections((0, 32))}, {"flagged": True}),
     (

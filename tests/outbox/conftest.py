@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from house import FakePeer, House
+from house import FakePeer, House, MakeHouse, MakePeer
 
 from foundation.clock import ManualClock
 from foundation.database import Database
-
-MakeHouse = Callable[..., Awaitable[House]]
-MakePeer = Callable[..., Awaitable[FakePeer]]
 
 
 @pytest.fixture

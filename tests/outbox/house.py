@@ -296,3 +296,7 @@ class House:
         """Let everybody finish what they do now."""
         for _ in range(10):
             await asyncio.sleep(0.002)
+
+
+MakeHouse = Callable[..., Awaitable[House]]
+MakePeer = Callable[..., Awaitable[FakePeer]]

@@ -6,8 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from conftest import MakeHouse, MakePeer
-from house import FEDIVIEWS, LIFETIME_MS, MASTODON, PEERTUBE, US, UUIDS, House
+from house import FEDIVIEWS, LIFETIME_MS, MASTODON, PEERTUBE, US, UUIDS, House, MakeHouse, MakePeer
 
 from federation.peers import PeerPolicy, Switch
 from foundation.clock import ManualClock, iso_ms

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import MakeHouse, MakePeer
-from house import FEDIVIEWS, PEERTUBE, US, FakePeer, House
+from house import FEDIVIEWS, PEERTUBE, US, FakePeer, House, MakeHouse, MakePeer
 
 from federation.peers import FollowState, PeerPolicy
 from foundation.database import Transaction

@@ -8,15 +8,14 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from conftest import MakeHouse, MakePeer
-from house import US, FakePeer, House
+from house import US, FakePeer, House, MakeHouse, MakePeer
 from recorded import load_exchange, minimal_origin
 
 from federation.documents import InstanceIdentity
 from federation.vocabulary import Create, WatchActionObject, build, parse_activity
 from foundation.clock import iso_ms, parse_iso_ms
 from foundation.errors import Refused
-from outbox.watch_actions import WatchActionRoutes, told_watch_action, watch_action
+from outbox.watch_actions import MAX_TOLD, WatchActionRoutes, told_sections, told_watch_action, watch_action
 from views.model import Privacy, Video
 from views.stats.model import Stay, Traits
 
@@ -40,6 +39,27 @@ def stay_at(video: Video, **changes: Any) -> Stay:
         "traits": FRANCE,
     }
     return Stay(**(values | changes))
+
+
+@pytest.mark.parametrize(
+    ("watched_s", "told"),
+    [
+        (14, [(0, 5), (10, 19)]),
+        (9, [(0, 5), (10, 19)]),
+        (17, [(0, 5), (10, 19), (0, 3)]),
+        (33, [(0, 5), (10, 19), (0, 5), (10, 19), (0, 5)]),
+    ],
+)
+def test_what_was_watched_again_is_told_again(watched_s: int, told: list[tuple[int, int]]) -> None:
+    video = remote_video(f"{US}/videos/watch/{UUID}", f"{US}/accounts/root")
+    stay = stay_at(video, watch_time_s=watched_s)
+    assert told_sections(stay) == told
+    assert sum(end - start for start, end in told_sections(stay)) == max(14, watched_s)
+
+
+def test_what_was_watched_again_is_told_within_a_bound() -> None:
+    video = remote_video(f"{US}/videos/watch/{UUID}", f"{US}/accounts/root")
+    assert len(told_sections(stay_at(video, sections=((0, 1),), watch_time_s=10_000))) == MAX_TOLD
 
 
 def remote_video(url: str, owner: str) -> Video:

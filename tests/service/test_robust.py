@@ -20,6 +20,7 @@ from service.config.values import parse_origin
 from service.demo import free_port
 from service.logs import TextFormatter
 from views.model import Privacy, VideoDraft
+from views.stats.model import Scope
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
 
@@ -119,3 +120,18 @@ async def test_viewers_of_a_private_video_are_in_no_public_sum(service: Service,
     async with http.get(f"{service.url}/metrics") as answer:
         told = await answer.text()
     assert 'peertube_viewers_total{videoOrigin="local",viewerOrigin="local"} 0.0' in told
+
+
+async def test_who_watches_a_video_that_becomes_private_stays_in_its_statistics(service: Service) -> None:
+    draft = VideoDraft(UUID, "A video", 60)
+    await service.views.catalog.put_local(draft)
+    video = await service.views.catalog.by_uuid(UUID)
+    assert video is not None
+    viewer = b"0123456789abcdef"
+    await service.views.watching.watched(video, viewer, None, 0)
+    await service.views.watching.watched(video, viewer, None, 4)
+    await service.views.catalog.put_local(dataclasses.replace(draft, privacy=Privacy.PRIVATE))
+    await service.views.watching.watched(video, viewer, None, 5, leave=True)
+    await service.views.recorder.sweep()
+    overall = await service.views.statistics.overall(Scope((video.number,)), None, None)
+    assert (overall.total_viewers, overall.total_watch_time_s) == (1, 5)

@@ -74,9 +74,7 @@ async def test_viewers_are_in_the_answers_while_they_watch_and_after(client: Tes
 
 
 @pytest.mark.parametrize("event", ["leave", "ended"])
-async def test_a_closed_stay_is_saved_at_once(
-    client: TestClient, house: House, database: Database, event: str
-) -> None:
+async def test_a_closed_stay_is_saved_at_once(client: TestClient, house: House, database: Database, event: str) -> None:
     await watch(client, house, VOD, "anna", seconds=10)
     body = {"currentTime": 10, "sessionId": "anna", "viewEvent": event}
     assert (await client.post(f"/api/v1/videos/{VOD}/views", json=body)).status == 204
