@@ -20,6 +20,8 @@ class InboxReason(enum.StrEnum):
     """The body is not announced as ActivityPub or JSON (415)."""
     TOO_MANY_REQUESTS = "too_many_requests"
     """More than ``federation.peer_requests`` from one address or one host (429)."""
+    TOO_MANY_STAYS = "too_many_stays"
+    """More WatchActions of one host than ``federation.peer_stays``."""
     FORWARDED = "forwarded"
     """The signer is not the activity's actor: no JSON-LD signature is ever looked at."""
     FOREIGN_ID = "foreign_id"

@@ -11,6 +11,7 @@ from federation.peers import Peers
 from federation.vocabulary import WatchActionObject
 from foundation.clock import Clock
 from foundation.errors import Refused
+from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
 from inbox.pipeline import Sender
 from inbox.reasons import InboxReason, drop
@@ -51,11 +52,22 @@ class Plausibility:
 
 
 class WatchActionHandler:
-    """Callable: applies one WatchAction of a proven sender. Every refusal is a drop: repeating mends nothing."""
+    """Callable: applies one WatchAction of a proven sender. Every refusal is a drop: repeating mends nothing.
+
+    ``limiter`` bounds the rows that one host can make us keep; None: no bound.
+    """
 
     def __init__(
-        self, *, peers: Peers, catalog: Catalog, stays: RemoteStays, clock: Clock, rules: Plausibility | None = None
+        self,
+        *,
+        peers: Peers,
+        catalog: Catalog,
+        stays: RemoteStays,
+        clock: Clock,
+        rules: Plausibility | None = None,
+        limiter: WindowLimiter[str] | None = None,
     ) -> None:
+        self._limiter = limiter
         self._peers = peers
         self._catalog = catalog
         self._stays = stays
@@ -75,6 +87,8 @@ class WatchActionHandler:
         if not self._peers.accepts(sender.host, KIND):
             return drop(InboxReason.NOT_ACCEPTED, KIND)
         offset_ms = self._peers.clock_offset_ms(sender.host)
+        if self._limiter is not None and self._limiter.hit(sender.host) is not None:
+            return drop(InboxReason.TOO_MANY_STAYS, "more WatchActions than are taken of one host")
         stay = judge(action, video, sender.host, self._clock.now_ms(), offset_ms, self._rules)
         if isinstance(stay, Refused):
             return stay

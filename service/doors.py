@@ -36,7 +36,7 @@ from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard, TotalsPolicy
 from service.directory import ServiceDirectory
 from service.late import Late
-from service.parts import FederationTower, Ground, ViewsTower
+from service.parts import FederationTower, Ground, ViewsTower, rate_limiter
 from views.model import Video
 from views.ports import Tell
 from views.shown import Shown
@@ -216,6 +216,7 @@ def entrance(
             stays=views.recorder,
             clock=clock,
             rules=Plausibility(federation.clock_skew_ms, config.views.playback_rate),
+            limiter=rate_limiter(clock, federation.peer_stays),
         ),
     )
     pipeline = Pipeline(

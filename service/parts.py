@@ -19,7 +19,7 @@ from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
-from service.config import Config, Peer, Token, WatchTime
+from service.config import Config, Peer, Rate, Token, WatchTime
 from service.geo import Geo
 from service.stores import LiveStores
 from views.catalog import Catalog
@@ -251,14 +251,17 @@ def views_tower(
     )
 
 
+def rate_limiter(clock: Clock, rate: Rate | None) -> WindowLimiter[str] | None:
+    """A limiter for a configured rate; None for ``never``."""
+    return None if rate is None else WindowLimiter(clock, rate.limit, rate.window_ms, MAX_LIMITED_CLIENTS)
+
+
 def views_api(
     ground: Ground, tower: ViewsTower, tokens: TokenBook, importer: VideoImporter, commands: dict[str, Command]
 ) -> ViewsApi:
     config = ground.config
     rate = config.views.rate_limit
-    limiter: WindowLimiter[str] | None = None
-    if rate is not None:
-        limiter = WindowLimiter(ground.clock, rate.limit, rate.window_ms, MAX_LIMITED_CLIENTS)
+    limiter = rate_limiter(ground.clock, rate)
     settings = ApiSettings(
         instance_name=config.instance.name,
         version=VERSION,

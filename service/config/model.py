@@ -40,6 +40,7 @@ _MEMORY = Live()
 _API_RATE = Rate(50, 10_000)
 _KEY_FETCH_RATE = Rate(30, 60_000)
 _PEER_RATE = Rate(500, 10_000)
+_STAYS_RATE = Rate(20_000, 3_600_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,7 @@ class Federation:
     key_ttl_ms: Annotated[int, Duration("1s", "365d")] = 2 * 86_400_000
     negative_key_ttl_ms: Annotated[int, Duration("100ms", "1d")] = 600_000
     key_fetches_per_host: Limit = _KEY_FETCH_RATE
+    peer_stays: Limit = _STAYS_RATE
     peer_requests: Annotated[Rate, Parsed(parse_rate, "a rate")] = _PEER_RATE
     refollow_interval_ms: Annotated[int, Duration("1s", "30d")] = 6 * 3_600_000
     video_refresh_ms: Annotated[int, Duration("1s", "365d")] = 2 * 86_400_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -17,7 +18,8 @@ from federation.vocabulary import Create, Section, WatchActionObject, parse_acti
 from foundation.clock import ManualClock, iso_ms, parse_iso_ms
 from foundation.database import Database
 from foundation.errors import Refused
-from inbox.watching import MAX_AGE_MS, MAX_KEPT, MAX_SENT, Plausibility, judge, merge
+from foundation.ratelimit import WindowLimiter
+from inbox.watching import MAX_AGE_MS, MAX_KEPT, MAX_SENT, Plausibility, WatchActionHandler, judge, merge
 from views.model import Privacy, Video
 from views.stats.model import Stay, Traits
 
@@ -307,3 +309,29 @@ def test_merging_keeps_every_second_and_adds_none(told: list[tuple[int, int]]) -
 
     assert seconds(merge(told)) == seconds(told)
     assert merge(merge(told)) == merge(told)
+
+
+async def test_one_host_fills_nobodys_disk(house: House) -> None:
+    await house.local()
+    handler = WatchActionHandler(
+        peers=house.peers,
+        catalog=house.catalog,
+        stays=house.stays,
+        clock=house.clock,
+        limiter=WindowLimiter(house.clock, limit=2, window_ms=3_600_000),
+    )
+
+    async def sent(base: str = THERE) -> str:
+        uuid = str(uuid4())
+        thing = document(base, id=f"{base}/videos/local-viewer/{uuid}", uuid=uuid)
+        create = {"type": "Create", "id": f"{thing['id']}/activity", "actor": f"{base}/u", "object": thing}
+        activity = parse_activity(msgspec.json.encode(create), max_items=1)
+        assert isinstance(activity, Create), activity
+        assert isinstance(activity.object, WatchActionObject), activity
+        outcome = await handler(activity.object, house.sender(activity.actor))
+        return "applied" if outcome is None else str(outcome.reason)
+
+    assert [await sent() for _ in range(3)] == ["applied", "applied", "too_many_stays"]
+    assert await sent("https://elsewhere.example") == "applied", "another host has a measure of its own"
+    house.clock.advance(3_600_000)
+    assert await sent() == "applied"

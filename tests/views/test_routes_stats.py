@@ -42,6 +42,7 @@ class FakeStatistics:
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
         self.peak_ms: int | None = 1_799_999_999_000
+        self.first: int | None = None
 
     async def overall(self, scope: Scope, start_ms: int | None, end_ms: int | None) -> Overall:
         self.asked.append(("overall", scope.videos, start_ms, end_ms))
@@ -55,6 +56,9 @@ class FakeStatistics:
     async def timeseries(self, scope: Scope, metric: Metric, start_ms: int, end_ms: int) -> Timeseries:
         self.asked.append(("timeseries", scope.videos, metric, start_ms, end_ms))
         return Timeseries("1 day", ((AS_OF - 123, 4), (AS_OF - 123 + DAY_MS, 0)), AS_OF)
+
+    async def first_ms(self, video: int) -> int | None:
+        return self.first
 
     async def user_agents(self, scope: Scope, start_ms: int | None, end_ms: int | None) -> UserAgents:
         self.asked.append(("user_agents", scope.videos, start_ms, end_ms))
@@ -140,6 +144,14 @@ async def test_timeseries(client: TestClient, house: House, statistics: FakeStat
     await ask(client, f"{base}/aggregateWatchTime")
     since_ms, now_ms = house.videos[VOD].published_ms, house.clock.now_ms()
     assert statistics.asked.pop() == ("timeseries", (number,), Metric.AGGREGATE_WATCH_TIME, since_ms, now_ms)
+
+
+async def test_a_timeseries_begins_with_the_first_stay_when_that_came_before_the_video(
+    client: TestClient, house: House, statistics: FakeStatistics
+) -> None:
+    statistics.first = house.clock.now_ms() - 30 * DAY_MS
+    await ask(client, f"videos/{VOD}/stats/timeseries/viewers")
+    assert statistics.asked.pop()[-2:] == (statistics.first, house.clock.now_ms())
 
 
 async def test_a_video_of_the_future_has_an_empty_series(

@@ -109,4 +109,7 @@ class Statistics(Protocol):
 
     async def timeseries(self, scope: Scope, metric: Metric, start_ms: int, end_ms: int) -> Timeseries: ...
 
+    async def first_ms(self, video: int) -> int | None:
+        """When the first saved stay at this video began; it may be before the video was published, as a replay's is."""
+
     async def user_agents(self, scope: Scope, start_ms: int | None, end_ms: int | None) -> UserAgents: ...

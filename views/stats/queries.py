@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from foundation.database import Database
 from views.stats.model import Metric, Overall, Retention, Scope, Share, Timeseries, UserAgents
@@ -25,6 +25,7 @@ from views.stats.recorder import Recorder, Videos
 from views.stats.series import edges_of, interval_of
 from views.stats.settling import settle
 from views.stats.sums import Reader, Tally
+from views.stats.tables import viewer_stays
 from views.stats.traits import Kind, named
 from views.stats.units import TIME_UNITS, Piece, pieces
 from views.tables import videos as videos_table
@@ -90,6 +91,12 @@ class StayStatistics:
                 as_of_ms=look.as_of_ms,
             )
         return answer, peak.certain
+
+    async def first_ms(self, video: int) -> int | None:
+        earliest = select(func.min(viewer_stays.c.start_ms)).where(viewer_stays.c.video_number == video)
+        async with self._db.read() as tx:
+            found = (await tx.execute(earliest)).scalar_one()
+        return None if found is None else int(found)
 
     async def user_agents(self, scope: Scope, start_ms: int | None, end_ms: int | None) -> UserAgents:
         """Of stays that overlap ``[start_ms, end_ms]``. Bounds the wrong way round: of none."""
