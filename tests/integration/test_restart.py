@@ -144,7 +144,7 @@ async def test_an_origin_that_is_killed_says_its_numbers_again(spawn: Spawn, ins
     await follower.watch("bert")
     await wait_until(lambda: follower.says(2))
     await wait_until(lambda: client.says(2))
-    await asyncio.sleep(1.2)
+    await _written_down(client)
     await process.end(signal.SIGKILL)
     await follower.watch("carl")
     await process.start()
@@ -257,3 +257,20 @@ async def _views(client: Client, number: int) -> bool:
 
 async def _knows_software(client: Client, peertube: PeerTube) -> bool:
     return bool((await client.peer(peertube.host) or {}).get("software"))
+
+
+async def _written_down(client: Client) -> None:
+    """Until the journal has written once more: what was said before is in it then."""
+
+    async def written() -> float:
+        told = str((await client.ask("GET", "/metrics")).body)
+        line = next(line for line in told.splitlines() if line.startswith("fediviews_journal_bytes_total "))
+        return float(line.split()[1])
+
+    before = await written()
+
+    async def more() -> bool:
+        await client.watch("anna")
+        return await written() > before
+
+    await wait_until(more, what="the journal does not write")
