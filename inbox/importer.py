@@ -15,6 +15,7 @@ from federation.actors import ActorDocument
 from federation.signatures.reasons import SignatureReason
 from federation.vocabulary import VideoObject, read_video
 from foundation.clock import Clock
+from foundation.ending import end
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from foundation.urls import authority, canonical_url, is_web_url, same_origin_authority
@@ -137,10 +138,7 @@ class Importer:
         return done
 
     async def stop(self) -> None:
-        tasks = list(self._in_flight.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*self._in_flight.values())
 
     def _judge_url(self, url: object) -> Refused | None:
         if not is_web_url(url):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from federation.documents import InstanceIdentity
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
+from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
 from outbox.announcer import activity_of, announce_of
 from outbox.deliverer import Deliverer
@@ -96,10 +97,8 @@ class OutboxEvents:
             self._ask_software(host)
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     def ask_followers(self) -> None:
         """Ask again what software followers run, where that is due; to be called from time to time."""

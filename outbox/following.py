@@ -13,6 +13,7 @@ from federation.peers import FollowRecord, FollowState, Peers
 from federation.vocabulary import Follow, build
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
+from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
 from foundation.urls import authority
 from outbox.announcer import activity_of
@@ -150,10 +151,8 @@ class Following:
         self._task = asyncio.create_task(self._run(), name="following")
 
     async def stop(self) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         next_refollow_ms = self._clock.monotonic_ms() + self._refollow_ms

@@ -13,6 +13,7 @@ import msgspec
 
 from federation.peers import Software, nodeinfo_url
 from foundation.clock import Clock
+from foundation.ending import end
 from foundation.errors import FetchFailed, StorageUnavailable
 from foundation.http_response import HttpResponse
 
@@ -84,9 +85,7 @@ class SoftwareProbe:
         self._tasks.append(asyncio.create_task(self._ask_again(), name="software retries"))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(*self._tasks)
         self._tasks = []
 
     async def _run(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from foundation.clock import Clock
+from foundation.ending import end
 from foundation.metrics import Metrics
 
 log = logging.getLogger("fediviews.tasks")
@@ -37,9 +38,7 @@ class TaskRunner:
         self._running = [asyncio.create_task(self._loop(task), name=f"task:{task.name}") for task in self._table]
 
     async def stop(self) -> None:
-        for running in self._running:
-            running.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
+        await end(*self._running)
         self._running = []
 
     async def _loop(self, task: Task) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from foundation.clock import Clock, iso_ms
+from foundation.ending import end
 from foundation.errors import FetchFailed
 from foundation.http_response import HttpResponse, Write
 from foundation.metrics import Metrics
@@ -231,10 +232,8 @@ class GeoDatabases(MmdbLocator):
             await file.refresh()
 
     async def stop(self) -> None:
-        if self._first is not None:
-            self._first.cancel()
-            await asyncio.gather(self._first, return_exceptions=True)
-            self._first = None
+        await end(self._first)
+        self._first = None
 
 
 def _no_reader() -> Reader | None:

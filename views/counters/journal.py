@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from foundation.clock import Clock
+from foundation.ending import end
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters import codec
@@ -106,15 +107,12 @@ class Journal:
         """Write what is left and close; harmless when not started."""
         if self._task is None or self._thread is None:
             return
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
+        await end(self._task)
         self._task = None
         if self._next_write is not None:
             await asyncio.gather(self._next_write, return_exceptions=True)
-        if self._merging is not None:
-            self._merging.cancel()
-            await asyncio.gather(self._merging, return_exceptions=True)
-            self._merging = None
+        await end(self._merging)
+        self._merging = None
         await asyncio.get_running_loop().run_in_executor(self._thread, self._upkeep.abandon)
         await self.flush()
         self._thread.shutdown()

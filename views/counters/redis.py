@@ -13,10 +13,11 @@ from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters import redis_scripts as scripts
+from views.counters import redis_told_scripts as told_scripts
 from views.counters.base import TOLD_MEMORY_MS, Reading, Told, Total
 from views.counters.redis_client import RedisLink
 from views.counters.redis_keys import Keys
-from views.counters.redis_scripts import Script
+from views.counters.redis_lua import Script
 from views.model import LOCAL
 
 SLACK_MS = 60_000
@@ -149,17 +150,17 @@ class RedisCounterStore:
         return bool(taken)
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
-        found = await self._run(scripts.TOLD, self._keys.home(video), now_ms, video)
+        found = await self._run(told_scripts.TOLD, self._keys.home(video), now_ms, video)
         return [Told(viewer, int(since), int(expires), int(acked)) for viewer, since, expires, acked in found]
 
     async def mark_told(self, video: int, told: Told) -> None:
         said = (told.viewer, told.since_ms, told.told_expires_ms, told.acked_ms, self._room, TOLD_MEMORY_MS)
-        answer = await self._run(scripts.MARK_TOLD, self._keys.home(video), self._clock.now_ms(), video, *said)
+        answer = await self._run(told_scripts.MARK_TOLD, self._keys.home(video), self._clock.now_ms(), video, *said)
         if answer == _Touched.FULL:
             self._refused["told"].inc()
 
     async def told_videos(self) -> Sequence[int]:
-        return [int(video) for found in await self._everywhere(scripts.TOLD_VIDEOS) for video in found]
+        return [int(video) for found in await self._everywhere(told_scripts.TOLD_VIDEOS) for video in found]
 
     # Reading
 
@@ -215,7 +216,7 @@ class RedisCounterStore:
     async def claim_view(self, video: int, viewer: bytes, until_ms: int, now_ms: int) -> bool:
         shard = self._keys.spread(video, viewer)
         said = (video, viewer, until_ms, self._claim_room)
-        answer = await self._run(scripts.CLAIM, shard, now_ms, *said, ttl=self._claims_ttl)
+        answer = await self._run(told_scripts.CLAIM, shard, now_ms, *said, ttl=self._claims_ttl)
         if answer == _Touched.FULL:
             self._refused["claim"].inc()
             raise StorageUnavailable("no room for another view claim")
@@ -223,7 +224,7 @@ class RedisCounterStore:
 
     async def release_view(self, video: int, viewer: bytes) -> None:
         shard, now_ms = self._keys.spread(video, viewer), self._clock.now_ms()
-        await self._run(scripts.RELEASE, shard, now_ms, video, viewer, ttl=self._claims_ttl)
+        await self._run(told_scripts.RELEASE, shard, now_ms, video, viewer, ttl=self._claims_ttl)
 
     # Inside
 

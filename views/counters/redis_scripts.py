@@ -33,117 +33,7 @@ Every key has a life, renewed while it is used: what nobody sweeps any more clea
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Lua text, and the SHA-1 by which Redis knows it."""
-
-    name: str
-    text: str = field(repr=False)
-    sha: str = ""
-
-
-_PRELUDE = """
-local call, B, shift = redis.call, KEYS[1], 0
-if ARGV[1] ~= '' then
-  local time = call('TIME')
-  shift = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
-end
-local now, TTL = ARGV[2] + shift, ARGV[3]
-local function text(number) return string.format('%.0f', number) end
-local function renew(...)
-  for _, name in ipairs({...}) do call('PEXPIRE', B .. name, TTL) end
-end
-local function moved(video)
-  if call('EXISTS', B .. 'seq') == 0 then call('SET', B .. 'seq', text(now * 1000)) end
-  call('ZADD', B .. 'chg', call('INCR', B .. 'seq'), video)
-  renew('seq', 'chg')
-end
-local function ended(video)
-  call('SADD', B .. 'ended', video)
-  renew('ended')
-  moved(video)
-end
-local function parted(id)
-  local colon = string.find(id, ':', 1, true)
-  return string.sub(id, 1, colon - 1), string.sub(id, colon + 1)
-end
-local function closed(video, source, group)
-  call('SREM', B .. 's:' .. video, source)
-  call('ZREM', B .. 'due', group)
-end
-local function fresh(video)
-  local till = call('HGET', B .. 't:' .. video, 'fresh')
-  return till and tonumber(till)
-end
-"""
-
-_DRAIN = """
-local function look_total(video, group)
-  local till = fresh(video)
-  if till and till > now then
-    call('ZADD', B .. 'due', till, group)
-    return
-  end
-  call('ZREM', B .. 'due', group)
-  if till then
-    call('DEL', B .. 't:' .. video)
-    ended(video)
-  end
-end
-local lost = 0
-local function look(group)
-  local video, source = parted(group)
-  if source == '=' then return look_total(video, group) end
-  local key, most = B .. 'v:' .. group, 5000
-  local over, gone = call('ZCOUNT', key, '-inf', now), 0
-  if over > most then
-    gone = call('ZREMRANGEBYRANK', key, 0, most - 1)
-  elseif over > 0 then
-    gone = call('ZREMRANGEBYSCORE', key, '-inf', now)
-  end
-  if gone > 0 then
-    call('DECRBY', B .. 'n', gone)
-    ended(video)
-  end
-  local first = call('ZRANGE', key, 0, 0, 'WITHSCORES')
-  if first[2] then
-    call('ZADD', B .. 'due', first[2], group)
-  else
-    if gone == 0 then lost = 1 end
-    closed(video, source, group)
-  end
-end
-local function drain(most)
-  local groups = call('ZRANGEBYSCORE', B .. 'due', '-inf', now, 'LIMIT', 0, most)
-  for _, group in ipairs(groups) do look(group) end
-  return #groups
-end
-"""
-
-
-_DROP_PEERS = """
-local function drop_peers(video)
-  for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
-    if source ~= '' then
-      local group = video .. ':' .. source
-      call('DECRBY', B .. 'n', call('ZCARD', B .. 'v:' .. group))
-      call('UNLINK', B .. 'v:' .. group)
-      closed(video, source, group)
-    end
-  end
-end
-"""
-
-
-def script(name: str, body: str, *parts: str) -> Script:
-    """``body`` after what all scripts share, and ``parts``."""
-    text = "".join((_PRELUDE, *parts, body))
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
-
+from views.counters.redis_lua import DRAINING, DROPPING_PEERS, script
 
 TOUCH = script(
     "touch",
@@ -187,7 +77,7 @@ renew('v:' .. group, 's:' .. video, 'due', 'n')
 moved(video)
 return 1
 """,
-    _DRAIN,
+    DRAINING,
 )
 """video, source, viewer, end, role, room, split at -> a number of ``Touched``.
 
@@ -267,11 +157,11 @@ drop_peers(video)
 moved(video)
 return {1, call('EXISTS', B .. 'h:' .. video)}
 """,
-    _DROP_PEERS,
+    DROPPING_PEERS,
 )
 """video, count, end, order, ours, granted -> taken, hot."""
 
-DROP_PEERS = script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", _DROP_PEERS)
+DROP_PEERS = script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", DROPPING_PEERS)
 """video -> 1; on the other shards of a hot video whose total came."""
 
 WATCHED = script(
@@ -317,7 +207,7 @@ local found = call('SPOP', B .. 'ended', most)
 if #found == most then again = 1 end
 return {again, lost, found}
 """,
-    _DRAIN,
+    DRAINING,
 )
 """most at once, changes kept -> whether there is more, whether to recount, videos that changed."""
 
@@ -382,64 +272,6 @@ return 1
 )
 """video, ``all`` or ``live`` (claims and progress stay), life of generations -> 1."""
 
-TOLD = script(
-    "told",
-    """
-local found, kept = {}, call('HGETALL', B .. 'o:' .. ARGV[4])
-local function add(viewer, since, exp, ack)
-  if tonumber(exp) > now then
-    found[#found + 1] = {viewer, since, text(exp - shift), ack == '0' and ack or text(ack - shift)}
-  end
-end
-for i = 1, #kept, 2 do
-  local since, exp, ack, exp2, ack2 = string.match(kept[i + 1], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  add(kept[i], since, exp, ack)
-  add(kept[i], since, exp2, ack2)
-end
-return found
-""",
-)
-"""video -> viewer, since, end, acknowledgement of each tell that lasts beyond the instant asked about."""
-
-MARK_TOLD = script(
-    "mark_told",
-    """
-local video, viewer, since, exp, ack = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8]
-local key, id, exp2, ack2 = B .. 'o:' .. video, video .. ':' .. viewer, '0', '0'
-if ack ~= '0' then ack = text(ack + shift) end
-local before = call('HGET', key, viewer)
-if before then
-  local since1, last, acked, last2, acked2 = string.match(before, '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
-  if since1 == since then
-    -- The same life said twice differs by what the two clocks were measured apart.
-    if acked ~= '0' and math.abs(last - exp) > 100 then
-      exp2, ack2 = last, acked
-    else
-      exp2, ack2 = last2, acked2
-    end
-  end
-elseif call('ZCARD', B .. 'oe') >= tonumber(ARGV[9]) then
-  return 4
-end
-call('HSET', key, viewer, table.concat({since, text(exp), ack, exp2, ack2}, ' '))
-local over = math.max(exp, tonumber(exp2)) + ARGV[10]
-call('ZADD', B .. 'oe', over, id)
-call('ZADD', B .. 'ov', 'GT', over, video)
-renew('o:' .. video, 'oe', 'ov')
-return 1
-""",
-)
-"""video, viewer, since, end, acknowledgement, room, memory -> 1, or 4: no room."""
-
-TOLD_VIDEOS = script(
-    "told_videos",
-    """
-call('ZREMRANGEBYSCORE', B .. 'ov', '-inf', now)
-return call('ZRANGE', B .. 'ov', 0, -1)
-""",
-)
-"""-> videos at home here of which something is told."""
-
 CHANGES = script(
     "changes",
     """
@@ -447,38 +279,3 @@ return call('ZRANGEBYSCORE', B .. 'chg', '(' .. ARGV[4], '+inf', 'WITHSCORES', '
 """,
 )
 """number seen, most at once -> video and number of its last change by turns, oldest first."""
-
-_GENERATION = """
-local function named(video, viewer)
-  local generation = call('HGET', B .. 'g', video)
-  if generation then renew('g') end
-  return video .. ':' .. (generation or '0') .. ':' .. viewer
-end
-"""
-
-CLAIM = script(
-    "claim",
-    """
-local id, till = named(ARGV[4], ARGV[5]), ARGV[6] + shift
-local old = call('ZSCORE', B .. 'c', id)
-if old and tonumber(old) > now then return 0 end
-if till <= now then return 1 end
-if not old and call('ZCARD', B .. 'c') >= tonumber(ARGV[7]) then
-  call('ZREMRANGEBYSCORE', B .. 'c', '-inf', now)
-  if call('ZCARD', B .. 'c') >= tonumber(ARGV[7]) then return 4 end
-end
--- Each claim takes away more ended ones than it adds.
-local ends = call('ZRANGE', B .. 'c', 0, 3, 'WITHSCORES')
-for i = 1, #ends, 2 do
-  if tonumber(ends[i + 1]) <= now then call('ZREM', B .. 'c', ends[i]) end
-end
-call('ZADD', B .. 'c', till, id)
-renew('c')
-return 1
-""",
-    _GENERATION,
-)
-"""video, viewer, until, room -> taken now, or 4: no room. The life of keys is that of claims."""
-
-RELEASE = script("release", "return call('ZREM', B .. 'c', named(ARGV[4], ARGV[5]))\n", _GENERATION)
-"""video, viewer -> whether there was one."""

@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
+from foundation.ending import end
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters.progress import AwaitedProgress, ProgressKeeper, ProgressStore, awaited
@@ -91,10 +92,8 @@ class Recorder:
 
     async def stop(self) -> None:
         """What waits is left to the next run. Harmless when not started."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
+        await end(self._task)
+        self._task = None
 
     async def _run(self) -> None:
         while True:
