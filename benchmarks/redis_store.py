@@ -25,9 +25,9 @@ from servers import RedisServer, redis_server
 
 from foundation.clock import SystemClock
 from foundation.metrics import Metrics
+from foundation.redis.link import RedisLink
 from views.counters.memory import MemoryCounterStore
 from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_client import RedisLink
 
 LIFE_MS = 120_000
 SECONDS = 2.0

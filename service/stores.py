@@ -8,6 +8,7 @@ from typing import Protocol
 from foundation.clock import Clock
 from foundation.database import Database
 from foundation.metrics import Metrics
+from foundation.redis.link import RedisLink
 from service.config import SQLITE_FILE, Config
 from service.migrate import migrate
 from views.counters.base import CounterStore
@@ -15,7 +16,6 @@ from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressKeeper, ProgressStore
 from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_client import RedisLink
 from views.counters.redis_progress import RedisProgressStore
 from views.counters.restoring import Restoring
 

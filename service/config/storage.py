@@ -34,7 +34,7 @@ class Database:
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """MEMORY, or one of the others with ``url`` as ``views.counters.redis_client`` takes it (may carry a password: not
+    """MEMORY, or one of the others with ``url`` as ``foundation.redis.link`` takes it (may carry a password: not
     shown)."""
 
     kind: LiveKind = LiveKind.MEMORY

@@ -10,12 +10,12 @@ import pytest
 
 from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable
+from foundation.redis.link import RedisLink
 from views.counters.base import TOLD_MEMORY_MS, CounterStore, Reading, Told, Total
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.records import NullRecorder
 from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_client import RedisLink
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

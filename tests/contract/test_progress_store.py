@@ -11,9 +11,9 @@ from servers import RedisServer
 
 from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable
+from foundation.redis.link import RedisLink
 from views.counters.progress import Progress, ProgressKeeper, ProgressStore, awaited
 from views.counters.redis import RedisSettings
-from views.counters.redis_client import RedisLink
 from views.counters.redis_progress import LEASE_MS, RedisProgressStore
 
 NOW = 1_800_000_000_000

@@ -31,11 +31,11 @@ from docs.refusals import PACKAGES, reasons
 from federation.vocabulary import parse_activity
 from foundation.errors import Refused
 from foundation.metrics import Metrics
+from foundation.redis.link import RedisLink
 from service.app import Service
 from service.cli import _parser
 from service.config import Config, load_config
 from service.config.shape import key_paths, section_of
-from views.counters.redis_client import RedisLink
 
 EVERYWHERE = (*WRITTEN, *sorted(DECISIONS.glob("*.md")))
 SIGNS = {"GET", "POST", "PUT", "DELETE"}

@@ -12,12 +12,12 @@ from typing import Any
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.redis.link import RedisLink
+from foundation.redis.script import Script
 from views.counters import redis_scripts as scripts
 from views.counters import redis_told_scripts as told_scripts
 from views.counters.base import TOLD_MEMORY_MS, Reading, Told, Total
-from views.counters.redis_client import RedisLink
 from views.counters.redis_keys import Keys
-from views.counters.redis_lua import Script
 from views.model import LOCAL
 
 SLACK_MS = 60_000

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from zlib import crc32
 
+from foundation.redis.script import bases
+
 
 class Keys:
     """``shards`` hash tags ``{0}`` … hold everything; a script gets the base of one and touches no other slot.
@@ -15,7 +17,7 @@ class Keys:
 
     def __init__(self, prefix: str, shards: int) -> None:
         self.shards = shards
-        self.bases = tuple(f"{prefix}:{{{shard}}}:".encode() for shard in range(shards))
+        self.bases = bases(prefix, shards)
         """What every key of a shard begins with."""
 
     def home(self, video: int) -> int:

@@ -2,30 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
+from foundation.redis.script import Script
+from foundation.redis.script import script as redis_script
 
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """Lua text, and the SHA-1 by which Redis knows it."""
-
-    name: str
-    text: str = field(repr=False)
-    sha: str = ""
-
-
-_PRELUDE = """
-local call, B, shift = redis.call, KEYS[1], 0
-if ARGV[1] ~= '' then
-  local time = call('TIME')
-  shift = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
-end
-local now, TTL = ARGV[2] + shift, ARGV[3]
-local function text(number) return string.format('%.0f', number) end
-local function renew(...)
-  for _, name in ipairs({...}) do call('PEXPIRE', B .. name, TTL) end
-end
+_SHARED = """
 local function moved(video)
   if call('EXISTS', B .. 'seq') == 0 then call('SET', B .. 'seq', text(now * 1000)) end
   call('ZADD', B .. 'chg', call('INCR', B .. 'seq'), video)
@@ -109,6 +89,5 @@ end
 
 
 def script(name: str, body: str, *parts: str) -> Script:
-    """``body`` after what all scripts share, and ``parts``."""
-    text = "".join((_PRELUDE, *parts, body))
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    """``body`` after what the scripts of live state share, and ``parts``."""
+    return redis_script(name, body, _SHARED, *parts)

@@ -8,11 +8,12 @@ from typing import Any
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.redis.link import RedisLink
+from foundation.redis.script import Script
 from views.counters.progress import Naming, Progress
 from views.counters.redis import RedisSettings, every
-from views.counters.redis_client import RedisLink
 from views.counters.redis_keys import Keys
-from views.counters.redis_lua import Script, script
+from views.counters.redis_lua import script
 
 LEASE_MS = 30_000
 """How long others leave a stay alone that a process took to close or to save; the process may have been killed."""

@@ -1,9 +1,5 @@
-"""The Lua scripts of the Redis store. Each runs on one shard, as one step, in time that is bounded.
-
-``KEYS[1]`` is the base of the shard's keys, all of them on its slot. ``ARGV`` begins with the caller's clock (empty:
-the caller's instants are taken as they are), the instant asked about, and the life of keys, in milliseconds. Inside,
-time is the server's: what the caller says is moved by the difference of the two clocks at this moment, and moved back
-in answers.
+"""The Lua scripts of the Redis store. Each runs on one shard, as one step, in time that is bounded;
+``foundation.redis.script`` says what all begin with.
 
 =================  ====  =======================================================================================
 key after base     type

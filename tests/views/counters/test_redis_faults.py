@@ -12,9 +12,9 @@ from servers import RedisServer, redis_sentinel, redis_server
 from foundation.clock import ManualClock, SystemClock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.redis.link import LinkSettings, RedisLink
 from views.counters.base import CounterStore
 from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_client import LinkSettings, RedisLink
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

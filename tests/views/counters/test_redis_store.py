@@ -15,10 +15,10 @@ from servers import RedisServer
 from foundation.clock import Clock, ManualClock, SystemClock
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.redis.link import LinkSettings, RedisLink, place_of
 from views.counters.base import CounterStore, Reading, Told, Total
 from views.counters.memory import MemoryCounterStore
 from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_client import LinkSettings, RedisLink, place_of
 from views.counters.redis_keys import Keys
 from views.model import LOCAL
 

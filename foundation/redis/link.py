@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError, R
 
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.redis_lua import Script
+from foundation.redis.script import Script
 
 _SURROUNDINGS = {
     "OOM": "is full (maxmemory)",

@@ -1,0 +1,1 @@
+"""Redis and Valkey for everyone: the way there, scripts, and what several processes of one instance agree on."""
