@@ -25,7 +25,7 @@ from service.stores import LiveStores
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
-from views.ports import Announcer, VideoImporter
+from views.ports import Announcer, Notifier, NullNotifier, VideoImporter
 from views.replay import Replays
 from views.resume import ResumePositions
 from views.routes.services import ApiSettings, Command, ViewsApi
@@ -37,6 +37,9 @@ from views.stats.moving import StayMover
 from views.stats.presence import PresentViewers
 from views.stats.queries import StayStatistics
 from views.stats.recorder import Recorder
+from views.telemetry.names import SessionNames
+from views.telemetry.null import NullTelemetry
+from views.telemetry.service import TelemetryService
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
@@ -89,6 +92,8 @@ class ViewsTower:
     recorder: Recorder
     statistics: StayStatistics
     cleaner: Cleaner
+    telemetry: TelemetryService
+    names: SessionNames
 
 
 def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
@@ -178,7 +183,10 @@ def views_tower(
     *,
     identity: InstanceIdentity,
     quota_of: Callable[[str], int],
+    notifier: Notifier | None = None,
 ) -> ViewsTower:
+    """``notifier`` is told what happens; it is built before there is anything to tell of."""
+    notifier = notifier or NullNotifier()
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     views = config.views
     secret = load_or_create_secret(config.storage.directory / SECRET_FILE)
@@ -248,6 +256,8 @@ def views_tower(
         recorder=recorder,
         statistics=StayStatistics(ground.database, recorder, present, catalog),
         cleaner=Cleaner(ground.database, clock),
+        telemetry=NullTelemetry(),
+        names=SessionNames(secret),
     )
 
 

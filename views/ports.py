@@ -13,6 +13,7 @@ from typing import Protocol
 from foundation.database import Transaction
 from foundation.errors import Refused
 from views.model import Video
+from views.notices import Notice
 from views.stats.model import Stay
 
 
@@ -77,6 +78,13 @@ class Announcer(Protocol):
         """Something durable was committed: look at the log."""
 
 
+class Notifier(Protocol):
+    """Where domain events leave for whoever wants to be told (webhooks)."""
+
+    def notify(self, notice: Notice) -> None:
+        """Called from hot places: O(1), neither blocks nor raises. Notices of one ``resource`` stay in their order."""
+
+
 class VideoImporter(Protocol):
     """Brings in a remote instance's video."""
 
@@ -119,4 +127,11 @@ class NullAnnouncer:
         return None
 
     def committed(self) -> None:
+        return None
+
+
+class NullNotifier:
+    """Tells nobody."""
+
+    def notify(self, notice: Notice) -> None:
         return None

@@ -1,0 +1,29 @@
+"""Names of viewers and stays for telemetry and webhooks: keyed hashes that lead nowhere back."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b32encode
+
+from views.telemetry.subjects import Participant
+
+DAY_MS = 86_400_000
+
+
+class SessionNames:
+    """The same in every process that has the same secret, so that one of them may say what another began."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hashlib.sha256(b"telemetry\0" + secret).digest()
+
+    def participant(self, video: int, viewer: bytes, since_ms: int) -> Participant:
+        """The stay that ``viewer`` (a key, whatever made it) began at ``since_ms`` at the video of this number.
+
+        ``identity`` is the same for one UTC day, at every video; ``sid`` for this stay alone.
+        """
+        stay = b"stay\0" + video.to_bytes(8, "big") + since_ms.to_bytes(8, "big") + viewer
+        day = b"day\0" + (since_ms // DAY_MS).to_bytes(8, "big") + viewer
+        return Participant("VS_" + self._text(stay), "VI_" + self._text(day), since_ms)
+
+    def _text(self, said: bytes) -> str:
+        return b32encode(hashlib.blake2b(said, key=self._key, digest_size=10).digest()).decode("ascii")
