@@ -126,6 +126,11 @@ class Database:
             raise StorageUnavailable(f"{problem} ({self.place})") from problem
 
     @property
+    def fullness(self) -> float:
+        """Share of the places for waiting writes that are taken; at 1.0 writes are refused."""
+        return self._group.fullness
+
+    @property
     def dialect(self) -> str:
         """``sqlite`` or ``postgresql``."""
         return self._writer.dialect.name

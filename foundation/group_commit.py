@@ -133,6 +133,11 @@ class GroupWriter:
             buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5),
         )
 
+    @property
+    def fullness(self) -> float:
+        """Share of the places for waiting writes that are taken."""
+        return len(self._waiting) / self._max_waiting
+
     async def start(self) -> None:
         """Connect, so that a database that is not there is noticed now, and begin to take writes."""
         self._connection = await self._engine.connect()

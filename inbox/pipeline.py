@@ -1,8 +1,8 @@
 """From a signed POST to a verdict: ordered stages, the cheap ones first, nothing fetched before policy allows it.
 
-size and content type → address quota → signature header, freshness, digest → peer policy → key → signature → host quota
-→ parse → signer is the actor, id on the actor's host → handler. Any stage may answer ``Refused``; whatever is answered
-2xx was applied (or deliberately dropped) before.
+size and content type → address quota → overload → signature header, freshness, digest → peer policy → key → signature
+→ host quota → parse → signer is the actor, id on the actor's host → handler. Any stage may answer ``Refused``; whatever
+is answered 2xx was applied (or deliberately dropped) before.
 """
 
 from __future__ import annotations
@@ -52,6 +52,17 @@ class Handler(Protocol):
     async def __call__(self, activity: Activity, sender: Sender) -> Refused | None: ...
 
 
+class Shedding(Protocol):
+    """What is turned away under overload; see :class:`inbox.shedding.InboxShedding`."""
+
+    @property
+    def busy(self) -> bool: ...
+
+    def at_the_door(self) -> Refused | None: ...
+
+    async def unproven(self, body: bytes) -> Refused | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """``max_items`` of one Collection are taken; ``max_body_bytes`` and ``body_timeout_ms`` bound the body."""
@@ -79,7 +90,9 @@ class Pipeline:
         spoke: Callable[[str], None],
         clock: Clock,
         metrics: Metrics,
+        shedding: Shedding | None = None,
     ) -> None:
+        self._shedding = shedding
         self._profile = profile
         self._keys = keys
         self._peers = peers
@@ -113,10 +126,17 @@ class Pipeline:
         if refusal is not None:
             self._quarantine.add(refusal)
             return refusal
+        shedding = self._shedding if self._shedding is not None and self._shedding.busy else None
+        refusal = None if shedding is None else shedding.at_the_door()
+        if refusal is not None:
+            return refusal
         body = await read_body(request, self._limits.max_body_bytes, deadline_ms=self._limits.body_timeout_ms)
         if isinstance(body, Refused):
             self._quarantine.add(body)
             return body
+        refusal = None if shedding is None else await shedding.unproven(body)
+        if refusal is not None:
+            return refusal
         proof = await self._prove(request, body)
         if isinstance(proof, Refused):
             return proof

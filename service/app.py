@@ -14,6 +14,7 @@ from foundation.clock import Clock, SystemClock
 from foundation.errors import ConfigError, Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.principal import Principal, Role
+from foundation.shedding import Shedder
 from foundation.tokens import TokenBook, TokenGrant
 from foundation.urls import authority
 from foundation.web import client_address
@@ -68,7 +69,8 @@ class Service:
         clock, metrics = clock or SystemClock(), metrics or Metrics()
         database = await open_database(config, clock, metrics)
         try:
-            return cls(Ground(config, clock, metrics, database, live_stores(config, clock, metrics)))
+            live = live_stores(config, clock, metrics)
+            return cls(Ground(config, clock, metrics, database, live, Shedder(metrics)))
         except BaseException:
             await database.close()
             raise

@@ -13,6 +13,7 @@ from inbox.importer import Importer
 from inbox.pipeline import Limits, Pipeline
 from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
+from inbox.shedding import InboxShedding
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import Plausibility, WatchActionHandler
@@ -236,5 +237,6 @@ def entrance(
         spoke=events.peer_spoke,
         clock=clock,
         metrics=metrics,
+        shedding=InboxShedding(ground.shedder, views.catalog, views.viewers),
     )
     return Entrance(importer, quarantine, pipeline)

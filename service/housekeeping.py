@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from service import overload
 from service.doors import Entrance, Outbox
 from service.late import LateEvents
 from service.parts import FederationTower, Ground, ViewsTower
@@ -35,6 +36,13 @@ class Housekeeping:
         self._out = door_out
         self._in = door_in
         self._events = events
+        self._gauge = overload.LoadGauge(
+            ground.shedder,
+            ground.clock,
+            ground.config.listen.overload_lag_ms,
+            # Half full is too much: what is full refuses without an order.
+            [lambda: 2 * ground.database.fullness, lambda: 2 * ground.live.fullness],
+        )
 
     def tasks(self) -> list[Task]:
         config = self._ground.config
@@ -43,6 +51,7 @@ class Housekeeping:
         save_ms = max(1_000, min(MINUTE_MS, views.stats_lifetime_ms // 4))
         refresh_ms = max(1_000, min(HOUR_MS, federation.video_refresh_ms // 4))
         return [
+            Task("measure the load", self._gauge.measure, overload.PERIOD_MS),
             Task("sweep viewers", self.sweep, views.sweep_interval_ms),
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
             Task("settle statistics", self._views.cleaner.settle, MINUTE_MS),

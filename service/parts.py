@@ -17,6 +17,7 @@ from foundation.database import Database
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
+from foundation.shedding import Shedder
 from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
@@ -59,6 +60,7 @@ class Ground:
     metrics: Metrics
     database: Database
     live: LiveStores
+    shedder: Shedder
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,4 +304,5 @@ def views_api(
         sharing=tower.sharing,
         geo_attribution=tower.geo.attribution,
         place_headers=tower.geo.headers,
+        shedder=ground.shedder,
     )

@@ -61,6 +61,10 @@ class LiveStores(Protocol):
     async def check(self) -> None:
         """Raises StorageUnavailable, naming where and why, while the store does not answer."""
 
+    @property
+    def fullness(self) -> float:
+        """Share of the places for waiting calls that are taken; at 1.0 the store refuses."""
+
     async def written(self) -> None:
         """Returns when what was changed so far is as safe from the end of this process as the store makes it."""
 
@@ -83,6 +87,10 @@ class MemoryStores:
     async def check(self) -> None:
         """Memory always answers."""
 
+    @property
+    def fullness(self) -> float:
+        return 0.0
+
     async def written(self) -> None:
         await self.journal.written()
 
@@ -103,6 +111,10 @@ class RedisStores:
 
     async def check(self) -> None:
         await self.counters.ping()
+
+    @property
+    def fullness(self) -> float:
+        return self.counters.fullness
 
     async def written(self) -> None:
         """A change that was answered is in another process already."""

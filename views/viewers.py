@@ -131,6 +131,15 @@ class Viewers:
                 return True
         return False
 
+    async def stays(self, video: Video, source: str, viewer: bytes, within_ms: int = 0) -> bool:
+        """Whether a viewer is here and will still be in ``within_ms``, should nobody hear of it again."""
+        return await self._store.has(video.number, source, viewer, self._clock.now_ms() + within_ms)
+
+    @property
+    def lifetime_ms(self) -> int:
+        """Silence after which a viewer of ours has left."""
+        return self._lifetimes.viewer_ms
+
     async def remote_viewer(self, video: Video, host: str, viewer_key: bytes, expires_ms: int) -> bool:
         """A peer tells of one viewer of its own (case C, or D of protocol v1); True when it was not here.
 

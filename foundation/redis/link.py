@@ -97,6 +97,11 @@ class RedisLink:
         except _TROUBLE as problem:
             raise self._unavailable(problem) from problem
 
+    @property
+    def fullness(self) -> float:
+        """Share of the places for waiting calls that are taken."""
+        return len(self._queue) / self.settings.max_waiting
+
     def run(self, script: Script, *arguments: bytes | str | int) -> asyncio.Future[Any]:
         """``arguments``: the base of the shard (KEYS[1]), then ARGV. The answer is a number, bytes or a list of those.
 

@@ -57,7 +57,8 @@ class Instance:
 @dataclass(frozen=True, slots=True)
 class Listen:
     """The socket we serve on. ``port`` 0 takes a free one. ``max_body_bytes`` and ``body_timeout_ms`` bound an inbox
-    request; ``idle_timeout_ms`` is how long a silent keep-alive connection stays open."""
+    request; ``idle_timeout_ms`` is how long a silent keep-alive connection stays open. ``overload_lag_ms``: lag of the
+    event loop from which on load is turned away (None: never)."""
 
     host: Annotated[str, Text(longest=253, pattern=r"[A-Za-z0-9.:_-]+", shape="an address or host name")] = "127.0.0.1"
     port: Annotated[int, Whole(0, 65535)] = 8080
@@ -69,6 +70,7 @@ class Listen:
     max_body_bytes: Annotated[int, Parsed(parse_size, "a size", low=10_000, high=50_000_000)] = 500_000
     body_timeout_ms: Annotated[int, Duration("100ms", "10m")] = 15_000
     shutdown_grace_ms: Annotated[int, Duration("0s", "1m")] = 3_000
+    overload_lag_ms: Annotated[int | None, Duration("10ms", "1m", never=True)] = 300
 
 
 @dataclass(frozen=True, slots=True)

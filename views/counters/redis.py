@@ -131,6 +131,11 @@ class RedisCounterStore:
         self._note_hot(video)
         return self._is_new(await self._touch(own, video, source, viewer, expires_ms, now_ms, "own"))
 
+    @property
+    def fullness(self) -> float:
+        """Share of the places for calls that wait for Redis that are taken; at 1.0 they are refused."""
+        return self._link.fullness
+
     async def has(self, video: int, source: str, viewer: bytes, now_ms: int) -> bool:
         return await self._at_home_or_own(scripts.HAS, video, source, viewer, now_ms)
 

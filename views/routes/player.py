@@ -3,8 +3,9 @@
 This is the hot path: the first routes of the table, no wrapper, no log line; what a report that counts no view needs is
 in memory.
 
-Order of judgement: rate limit 429, Authorization 401, body size 413, id and body 400, viewer token 401, video 404, time
-beyond the end 400. Then 204, whatever became of the report: ``X-Views`` says it (``counted``, ``ignored: <reason>``).
+Order of judgement: rate limit 429, overload 503, Authorization 401, body size 413, id and body 400, viewer token 401,
+video 404, time beyond the end 400. Then 204, whatever became of the report: ``X-Views`` says it (``counted``,
+``ignored: <reason>``).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from foundation.web import read_body
 from views.ids import parse_video_ref
 from views.model import Video
 from views.routes.access import BAD_ID, Access
+from views.routes.overload import ReportShedding
 from views.routes.places import RequestPlaces
 from views.routes.replies import CORS, add_resource, refusal, unavailable
 from views.routes.report_body import MAX_BODY, BadBody, Report, parse_report
@@ -45,6 +47,7 @@ class PlayerRoutes:
         self._place = RequestPlaces(api.place_headers, api.settings.trusted_proxies)
         self._answers = {outcome: EmptyAnswers(headers) for outcome, headers in _ANSWERS.items()}
         self._resume = api.resume
+        self._shedding = None if api.shedder is None else ReportShedding(api.shedder, api.viewers)
         self._seen = None if api.sharing is None else api.sharing.seen
         answers = api.metrics.counter(
             "fediviews_reports_refused", "Reports of players that were refused, by status.", ["status"]
@@ -58,6 +61,10 @@ class PlayerRoutes:
         limited = access.throttle(request, address)
         if limited is not None:
             return self._refuse(refusal(limited))
+        shedding = self._shedding if self._shedding is not None and self._shedding.busy else None
+        shed = None if shedding is None else shedding.at_the_door()
+        if shed is not None:
+            return self._refuse(refusal(shed))
         principal = access.principal(request) if "Authorization" in request.headers else None
         if isinstance(principal, Refused):
             return self._refuse(refusal(principal))
@@ -78,6 +85,9 @@ class PlayerRoutes:
                 return self._refuse(_beyond_the_end(video, said))
             user = None if token is None or isinstance(token, Refused) else token.user
             viewer, alternate = self._viewer(said.session_id, user, address)
+            shed = None if shedding is None else await shedding.known(video, viewer, alternate, said)
+            if shed is not None:
+                return self._refuse(refusal(shed))
             outcome = await self._watched(
                 video,
                 viewer,

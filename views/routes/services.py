@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from foundation.clock import Clock
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
+from foundation.shedding import Shedder
 from foundation.tokens import TokenBook
 from views.catalog import Catalog
 from views.channel_totals import Channels
@@ -80,3 +81,4 @@ class ViewsApi:
     sharing: Sharing | None = None
     geo_attribution: Callable[[], str | None] = _nothing
     place_headers: PlaceHeaders | None = None
+    shedder: Shedder | None = None
