@@ -23,7 +23,8 @@ class FollowersDue:
         self._pulse_every_ms = max(1, pulse_ms)
         self._pulse_ms = 0
         self._moved: dict[int, Video] = {}
-        self._due: set[str] = set()
+        # In their order, so that a simulation repeats itself.
+        self._due: dict[str, None] = {}
         self._unwelcomed: set[str] = set()
         self._followers: Sequence[str] = ()
         self._scanned = -1
@@ -60,7 +61,7 @@ class FollowersDue:
 
     def done(self, host: str) -> None:
         """It has everything, or is to get nothing."""
-        self._due.discard(host)
+        self._due.pop(host, None)
 
     def next_ms(self) -> int | None:
         """The next monotonic instant at which ``gather`` has something to do by itself; None for none."""
@@ -100,4 +101,4 @@ class FollowersDue:
                 continue
             route = self._book.route(host)
             if route.totals and not route.blocked and self._board.is_due(route.cadence, host):
-                self._due.add(host)
+                self._due[host] = None

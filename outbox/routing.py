@@ -18,6 +18,7 @@ class Route:
     ``inbox`` is the one through which its followers hear us; None for a host that does not follow. ``views`` says
     whether it understands counted Views, ``totals`` whether it gets totals: None until its software is known.
     ``batch`` is what it takes several of in one Collection. ``yours``: totals say how many viewers are its own.
+    ``clock_ahead_ms``: add it to an instant of ours to say the same in the peer's own time.
     """
 
     host: str
@@ -27,6 +28,7 @@ class Route:
     cadence: Cadence = Cadence.SLOW
     batch: Batch = Batch.NOTHING
     yours: bool = False
+    clock_ahead_ms: int = 0
     blocked: bool = False
 
 
@@ -59,6 +61,7 @@ class PeerRoutes:
             cadence=Cadence.FAST if peers.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
             batch=self._batch(host),
             yours=peers.says_yours(host),
+            clock_ahead_ms=self._clock_ahead_ms(host),
             blocked=peers.policy(host).blocked or peers.may_speak(host) is not None,
         )
 
@@ -66,6 +69,10 @@ class PeerRoutes:
         if not self._peers.takes_batches(host):
             return Batch.NOTHING
         return Batch.EVERYTHING if self._peers.kind(host) is PeerKind.FEDIVIEWS else Batch.VIEWS
+
+    def _clock_ahead_ms(self, host: str) -> int:
+        """PeerTube holds what expires against its own clock; our own kind takes our clock out by itself."""
+        return 0 if self._peers.kind(host) is PeerKind.FEDIVIEWS else -self._peers.clock_offset_ms(host)
 
     def follower_hosts(self) -> Sequence[str]:
         self._refresh()

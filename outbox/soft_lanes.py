@@ -71,7 +71,7 @@ class TellLane:
             self._courier.dropped.labels("viewer", "expired").inc(expired)
         outgoing: list[Outgoing[Tell]] = []
         for position, tell in enumerate(tells):
-            one = await self._outgoing(tell, now_ms)
+            one = await self._outgoing(route, tell, now_ms)
             if isinstance(one, Outgoing):
                 outgoing.append(one)
             elif one.meaning is Meaning.LATER:
@@ -83,7 +83,7 @@ class TellLane:
             await self._written()
         return await self._send(route, outgoing)
 
-    async def _outgoing(self, tell: Tell, now_ms: int) -> Outgoing[Tell] | Outcome:
+    async def _outgoing(self, route: Route, tell: Tell, now_ms: int) -> Outgoing[Tell] | Outcome:
         inbox = await self._directory.shared_inbox(tell.video.owner)
         if isinstance(inbox, Refused):
             return without_inbox(inbox)
@@ -93,7 +93,7 @@ class TellLane:
             wire_id=tell.wire_id,
             video=tell.video.url,
             to=[tell.video.owner],
-            expires_ms=tell.expires_ms,
+            expires_ms=tell.expires_ms + route.clock_ahead_ms,
             published_ms=now_ms,
         )
         return Outgoing(self._actor, inbox, encode(view), tell)
@@ -186,7 +186,7 @@ class TotalsLane:
                 video=video.url,
                 to=[PUBLIC, f"{self._actor}/followers"],
                 total=number.viewers,
-                expires_ms=now_ms + self._board.policy.expires_after_ms,
+                expires_ms=now_ms + self._board.policy.expires_after_ms + route.clock_ahead_ms,
                 published_ms=now_ms,
                 yours=number.peers.get(route.host, 0) if route.yours else None,
             )

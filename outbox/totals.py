@@ -27,7 +27,8 @@ class Cadence(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class TotalsPolicy:
-    """``viewer_lifetime_ms`` is ours; totals live twice as long, and are repeated at 0.75 of it.
+    """``viewer_lifetime_ms`` is ours; totals live twice as long, and are repeated at 0.6 of it:
+    the third repetition arrives before a total ends whose next two were lost without a word.
 
     A video's SLOW bucket holds ``burst`` changes and gains ``refills`` of them per viewer lifetime.
     """
@@ -42,7 +43,7 @@ class TotalsPolicy:
 
     @property
     def repeat_after_ms(self) -> int:
-        return self.viewer_lifetime_ms * 3 // 4
+        return self.viewer_lifetime_ms * 3 // 5
 
     @property
     def refill_ms(self) -> int:

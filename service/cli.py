@@ -64,6 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     simulation.add_argument("--minutes", type=int, default=20, help="of trouble, 5 at least (default: %(default)s)")
     simulation.add_argument("--loss", type=float, default=0.1, help="share of exchanges lost (default: %(default)s)")
     simulation.add_argument("--no-split", action="store_true", help="the network never falls apart")
+    simulation.add_argument(
+        "--off", type=int, default=0, help="seconds by which two clocks are wrong (default: %(default)s)"
+    )
     simulation.add_argument("--seed", type=int, default=1, help="the same seed, the same course (default: %(default)s)")
     return parser
 
@@ -98,6 +101,7 @@ def _sim(arguments: argparse.Namespace) -> int:
         loss=arguments.loss,
         seed=arguments.seed,
         split=not arguments.no_split,
+        off_s=arguments.off,
     )
     return sim(plan)
 

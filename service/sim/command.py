@@ -10,11 +10,21 @@ from service.sim.timeline import run
 MAX_INSTANCES = 50
 MAX_VIEWERS = 20_000
 MAX_MINUTES = 24 * 60
+MAX_OFF_S = 850
+"""Between the two whose clocks are wrong lies twice as much, and half an hour is what anybody believes."""
 SHORTEST_MINUTES = GHOSTS_MS // 60_000 + 3
 
 
 def plan_of(
-    *, instances: int, peertubes: int, viewers: int, minutes: int, loss: float, seed: int, split: bool = True
+    *,
+    instances: int,
+    peertubes: int,
+    viewers: int,
+    minutes: int,
+    loss: float,
+    seed: int,
+    split: bool = True,
+    off_s: int = 0,
 ) -> Plan:
     """Within what can be simulated; PeerTubes take turns at being of each version."""
     versions = list(Version)
@@ -25,6 +35,7 @@ def plan_of(
         minutes=min(max(minutes, SHORTEST_MINUTES), MAX_MINUTES),
         loss=min(max(loss, 0.0), 0.9),
         split=split,
+        off_ms=min(max(off_s, -MAX_OFF_S), MAX_OFF_S) * 1_000,
         seed=seed,
     )
 
@@ -50,6 +61,7 @@ def lines(plan: Plan, report: Report) -> list[str]:
     if plan.peertubes:
         said[1] += f"; PeerTubes by {report.peertube_error:.2f}"
         said.append(f"our videos, as told to PeerTubes:  {_after(report.told_ms)}")
+        said.append(f"our videos, on all PeerTubes:      {_after(report.shown_ms)}")
         said.append(f"videos of PeerTube 7.1 and later:  {_after(report.peertube_ms)}")
     hours = max(report.viewer_hours, 1e-9)
     said.append(f"{report.posts} POSTs of Fediviews, {report.posts / hours:.1f} per viewer-hour, {report.bytes} bytes")

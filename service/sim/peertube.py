@@ -58,11 +58,27 @@ class _Entry:
 
 @dataclass(slots=True)
 class _Watched:
+    """``known`` keeps what a total replaced: such a viewer is never added again, as long as the process lives."""
+
     video: Video
     entries: list[_Entry] = field(default_factory=list)
+    known: dict[str, _Entry] = field(default_factory=dict)
 
-    def find(self, id_: str) -> _Entry | None:
-        return next((entry for entry in self.entries if entry.id == id_), None)
+    def add(self, entry: _Entry) -> None:
+        self.entries.append(entry)
+        self.known[entry.id] = entry
+
+    def replace(self, entry: _Entry) -> None:
+        self.entries.clear()
+        self.add(entry)
+
+    def sweep(self, now_ms: int) -> int:
+        """How many are left."""
+        for entry in self.entries:
+            if entry.expires_ms <= now_ms and self.known.get(entry.id) is entry:
+                del self.known[entry.id]
+        self.entries = [entry for entry in self.entries if entry.expires_ms > now_ms]
+        return sum(entry.count for entry in self.entries)
 
 
 class PeerTube:
@@ -100,10 +116,10 @@ class PeerTube:
         """The player reports."""
         now_ms, watched = self.clock.now_ms(), self._watched[video.url]
         id_ = f"{viewer}-{video.uuid}"
-        entry = watched.find(id_)
+        entry = watched.known.get(id_)
         if entry is None:
             entry = _Entry(id_, 0, 1)
-            watched.entries.append(entry)
+            watched.add(entry)
         entry.expires_ms = now_ms + LIFE_MS
         ours = video.origin == self.host
         if (ours and self.version.says_totals) or entry.told_ms > now_ms - TELL_AGAIN_MS:
@@ -138,18 +154,18 @@ class PeerTube:
         if forwarded and not self.version.reads_forwarded_viewers:
             return
         if watched.video.origin == self.host:
-            known = None if self.version.appends else watched.find(view["id"])
+            known = None if self.version.appends else watched.known.get(view["id"])
             if known is not None:
                 known.expires_ms = expires_ms
             else:
-                watched.entries.append(_Entry(view["id"], expires_ms, 1))
+                watched.add(_Entry(view["id"], expires_ms, 1))
         elif "result" in view:
             count = view["result"]["userInteractionCount"]
-            watched.entries[:] = [_Entry(view["id"], expires_ms, count)]
+            watched.replace(_Entry(view["id"], expires_ms, count))
             if not forwarded:
                 self.told[watched.video.url] = count
         else:
-            watched.entries.append(_Entry(view["id"], expires_ms, 1))
+            watched.add(_Entry(view["id"], expires_ms, 1))
 
     # Time
 
@@ -163,8 +179,7 @@ class PeerTube:
     def _sweep(self) -> None:
         now_ms = self.clock.now_ms()
         for watched in self._watched.values():
-            watched.entries = [entry for entry in watched.entries if entry.expires_ms > now_ms]
-            video, total = watched.video, sum(entry.count for entry in watched.entries)
+            video, total = watched.video, watched.sweep(now_ms)
             if total and video.origin == self.host and self.version.says_totals:
                 self._send(self.followers, encode(self._view(video, video.uuid, now_ms + LIFE_MS, total)))
 

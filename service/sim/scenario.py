@@ -4,23 +4,18 @@ has to show the same."""
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import heapq
 import random
 import uuid
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+from service.sim.crowd import Crowd, Instance, seen_by
 from service.sim.instance import LIFE_MS, Fediviews
 from service.sim.network import Network
 from service.sim.peertube import PeerTube, Version
 from service.sim.timeline import VirtualClock
 from views.model import Privacy, Video
 
-HEARTBEAT_MS = 10_000
-STAY_MS = (20_000, 400_000)
-AWAY_MS = 30_000
 SPLIT_EVERY_MS = 180_000
 SPLIT_MS = (15_000, 150_000)
 STEP_MS = 500
@@ -29,14 +24,13 @@ GHOSTS_MS = LIFE_MS
 PATIENCE_MS = 3 * LIFE_MS
 """How long is looked for the numbers to agree."""
 
-Instance = Fediviews | PeerTube
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``instances`` of ours and as many PeerTubes as ``peertubes`` names, one video each; ``minutes`` of trouble.
 
-    Wall clocks of ours are up to ``skew_ms`` wrong: PeerTube takes instants as they are said.
+    Wall clocks of ours are up to ``skew_ms`` wrong. The first of ours is ``off_ms`` ahead besides, and the first
+    PeerTube, which holds what expires against its own clock, as much behind.
     """
 
     instances: int = 4
@@ -46,6 +40,7 @@ class Plan:
     loss: float = 0.1
     split: bool = True
     skew_ms: int = 1_500
+    off_ms: int = 0
     seed: int = 1
 
 
@@ -54,13 +49,16 @@ class Report:
     """Times are milliseconds from the healing; None: not within three lifetimes.
 
     ``agreed_ms``: all of ours show the number of people for all videos of ours. ``told_ms``: the PeerTubes were told
-    it. ``peertube_ms``: ours show the number of people for the videos of PeerTubes that say totals and extend viewers
-    (7.1 and later; earlier ones count some viewers twice and cannot be exact). ``error`` and ``peertube_error`` are
-    the mean errors while there was trouble, in viewers, of our numbers and of PeerTube's, of our videos.
+    it. ``shown_ms``: they show it, which takes until each has heard a total again. ``peertube_ms``: ours show the
+    number of people for the videos of PeerTubes that say totals and extend viewers (7.1 and later; earlier ones count
+    some viewers twice and cannot be exact, and whose clock is wrong loses viewers that others tell of). ``error`` and
+    ``peertube_error`` are the mean errors while there was trouble, in viewers, of our numbers and of PeerTube's, of our
+    videos.
     """
 
     agreed_ms: int | None = None
     told_ms: int | None = None
+    shown_ms: int | None = None
     peertube_ms: int | None = None
     error: float = 0.0
     peertube_error: float = 0.0
@@ -74,56 +72,6 @@ class Report:
     def converged(self) -> bool:
         """Whether all of ours agreed within one lifetime."""
         return self.agreed_ms is not None and self.agreed_ms <= LIFE_MS
-
-
-@dataclass(slots=True)
-class _Person:
-    name: str
-    instance: Instance
-    video: Video
-    until_ms: int
-    here: bool = False
-
-
-class _Crowd:
-    """Each person watches one video after another on one instance, a report every ten seconds."""
-
-    def __init__(self, plan: Plan, instances: Sequence[Instance], videos: Sequence[Video], chance: random.Random):
-        self._instances, self._videos, self._chance = instances, videos, chance
-        self.staying = False
-        self.present: dict[str, int] = {video.url: 0 for video in videos}
-        self.watched_ms = 0
-        self._visits = 0
-        self._agenda: list[tuple[int, int, _Person]] = []
-        for number in range(plan.viewers):
-            heapq.heappush(self._agenda, (chance.randint(0, 2 * AWAY_MS), number, self._person(0)))
-
-    def _person(self, now_ms: int) -> _Person:
-        self._visits += 1
-        instance, video = self._chance.choice(self._instances), self._chance.choice(self._videos)
-        return _Person(f"viewer-{self._visits}", instance, video, now_ms + self._chance.randint(*STAY_MS))
-
-    async def step(self, now_ms: int) -> None:
-        while self._agenda and self._agenda[0][0] <= now_ms:
-            at_ms, number, person = heapq.heappop(self._agenda)
-            if person.here and not self.staying and at_ms >= person.until_ms:
-                await person.instance.leave(seen_by(person.instance.host, person.video), person.name)
-                self.present[person.video.url] -= 1
-                away_ms = self._chance.randint(0, 2 * AWAY_MS)
-                heapq.heappush(self._agenda, (at_ms + away_ms, number, self._person(at_ms + away_ms)))
-                continue
-            if not person.here:
-                if self.staying:
-                    continue
-                person.here = True
-                self.present[person.video.url] += 1
-            await person.instance.watch(seen_by(person.instance.host, person.video), person.name)
-            self.watched_ms += HEARTBEAT_MS
-            heapq.heappush(self._agenda, (at_ms + HEARTBEAT_MS, number, person))
-
-
-def seen_by(host: str, video: Video) -> Video:
-    return dataclasses.replace(video, local=video.origin == host)
 
 
 def _video(number: int, host: str, account: str) -> Video:
@@ -159,8 +107,11 @@ class Simulation:
         self._videos = [_video(number, host, "owner") for number, host in enumerate(ours, 1)]
         self._videos += [_video(number, host, "root") for number, (host, _) in enumerate(tubes, len(ours) + 1)]
 
+        off_ms = {ours[0]: plan.off_ms} | {host: -plan.off_ms for host, _ in tubes[:1]}
+
         def make(host: str, version: Version | None) -> Instance:
-            clock = VirtualClock(loop, chance.randint(-plan.skew_ms, plan.skew_ms) if version is None else 0)
+            skew_ms = chance.randint(-plan.skew_ms, plan.skew_ms) if version is None else 0
+            clock = VirtualClock(loop, skew_ms + off_ms.get(host, 0))
             videos = [seen_by(host, video) for video in self._videos]
             if version is None:
                 return Fediviews(host, videos=videos, network=self._network, clock=clock, chance=chance)
@@ -177,7 +128,7 @@ class Simulation:
                 one.meet(others)
             else:
                 one.followers = [host for host, _ in others]
-        self._crowd = _Crowd(plan, everybody, self._videos, chance)
+        self._crowd = Crowd(plan.viewers, everybody, self._videos, chance)
         self._errors: list[int] = []
         self._tube_errors: list[int] = []
 
@@ -232,6 +183,7 @@ class Simulation:
             # Agreement counts from when it held for good.
             report.agreed_ms = _held(report.agreed_ms, not await self._wrong_of_ours(), passed_ms)
             report.told_ms = _held(report.told_ms, self._told(), passed_ms)
+            report.shown_ms = _held(report.shown_ms, await self._peertubes_show_ours(), passed_ms)
             report.peertube_ms = _held(report.peertube_ms, await self._peertubes_agree(), passed_ms)
         report.wrong = await self._wrong_of_ours()
 
@@ -252,6 +204,13 @@ class Simulation:
             for tube in self._tubes
             for video in self._videos[: len(self._ours)]
         )
+
+    async def _peertubes_show_ours(self) -> bool:
+        for tube in self._tubes:
+            for video in self._videos[: len(self._ours)]:
+                if await tube.shown(seen_by(tube.host, video)) != self._crowd.present[video.url]:
+                    return False
+        return True
 
     async def _peertubes_agree(self) -> bool:
         for tube in self._tubes:

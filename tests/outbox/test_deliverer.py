@@ -9,8 +9,9 @@ from aiohttp import web
 from house import FEDIVIEWS, LIFETIME_MS, MASTODON, PEERTUBE, US, UUIDS, House, MakeHouse, MakePeer
 
 from federation.peers import PeerPolicy, Switch
-from foundation.clock import ManualClock, iso_ms
+from foundation.clock import ManualClock, iso_ms, parse_iso_ms
 from foundation.database import Transaction
+from foundation.httpdate import format_http_date
 from outbox.breaker import BreakerState
 from outbox.retry import RetryPolicy
 from views.model import Privacy, Video
@@ -274,6 +275,51 @@ async def test_keep_alive_and_the_last_zero(house: House, make_peer: MakePeer) -
         await house.settle()
     assert len(totals(peer, video)) == sent
     assert len(house.door.board) == 0
+
+
+async def test_two_totals_in_a_row_that_are_lost_without_a_word_do_not_show(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    await house.befriend(peer)
+    video = await house.video()
+    house.show(video, 3)
+    await peer.heard(lambda: totals(peer, video) == [3])
+    lost: list[bytes] = []
+
+    def lose(request: web.Request, body: bytes) -> web.Response:
+        lost.append(body)
+        return web.Response(status=204)
+
+    peer.answers = [lose, lose]
+    while len(totals(peer, video)) < 2:
+        last = [parse_iso_ms(one["expires"]) or 0 for one in peer.of_type("View")][-1]
+        assert house.clock.now_ms() < last
+        house.clock.advance(1_000)
+        await house.settle()
+    assert len(lost) == 2
+
+
+@pytest.mark.parametrize(
+    ("software", "ahead_ms", "told_ahead_ms"),
+    [(PEERTUBE, 600_000, 600_000), (PEERTUBE, -600_000, -600_000), (PEERTUBE, 1_900, 0), (FEDIVIEWS, 600_000, 0)],
+)
+async def test_what_expires_is_told_in_the_time_of_who_holds_it_against_its_own_clock(
+    house: House, make_peer: MakePeer, software: Any, ahead_ms: int, told_ahead_ms: int
+) -> None:
+    """``ahead_ms`` is how far the peer's clock is before ours."""
+    peer = await make_peer(software=software)
+    now_ms = house.clock.now_ms()
+    peer.headers = {"Date": format_http_date(now_ms + ahead_ms)}
+    house.peers.observe_date(peer.host, now_ms + ahead_ms, now_ms)
+    await house.befriend(peer)
+    video, theirs = await house.video(), await house.remote_video(peer)
+    house.show(video, 3)
+    house.door.announcer.tell_origin(Tell(theirs, b"v" * 16, "0c9a1111-0000-4000-8000-000000000001", now_ms + 60_000))
+    await peer.heard(lambda: len(peer.of_type("View")) == 2)
+    told = {one["object"]: one["expires"] for one in peer.of_type("View")}
+    assert told[video.url] == iso_ms(house.clock.now_ms() + 2 * LIFETIME_MS + told_ahead_ms)
+    assert told[theirs.url] == iso_ms(now_ms + 60_000 + told_ahead_ms)
+    [(told_tell, _)] = house.told
+    assert told_tell.expires_ms == now_ms + 60_000
 
 
 async def test_a_peer_that_was_down_gets_each_video_once_with_the_newest_number(

@@ -78,11 +78,11 @@ def test_an_unmoved_number_is_repeated_before_it_expires(cadence: Cadence) -> No
     on = board()
     on.observe(1, 5, 0)
     take(on, cadence)
-    on.tick(LIFE * 3 // 4 - 1)
+    on.tick(LIFE * 3 // 5 - 1)
     assert due(on, cadence) == []
-    on.tick(LIFE * 3 // 4)
+    on.tick(LIFE * 3 // 5)
     assert take(on, cadence) == [1]
-    on.tick(LIFE * 3 // 4 * 2)
+    on.tick(LIFE * 3 // 5 * 2)
     assert take(on, cadence) == [1]
 
 

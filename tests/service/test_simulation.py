@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 
 from foundation.clock import Clock
+from outbox.routing import PeerRoutes
 from service.cli import main
 from service.sim.command import MAX_INSTANCES, plan_of
 from service.sim.instance import LIFE_MS, Fediviews
 from service.sim.network import LATE_MS, TIMEOUT_MS, Letter, Network
 from service.sim.peertube import Version
-from service.sim.scenario import Plan, Report, Simulation, simulate
+from service.sim.scenario import PATIENCE_MS, Plan, Report, Simulation, simulate
 from service.sim.timeline import Stuck, VirtualClock, run
 
 SMALL = Plan(viewers=40, minutes=10)
@@ -28,6 +29,8 @@ SMALL = Plan(viewers=40, minutes=10)
         replace(SMALL, seed=13, loss=0.1, instances=2, peertubes=()),
         replace(SMALL, seed=14, loss=0.1, instances=8, peertubes=(Version.V8_2,)),
         replace(SMALL, seed=15, loss=0.1, skew_ms=600_000),
+        replace(SMALL, seed=16, loss=0.1, off_ms=600_000),
+        replace(SMALL, seed=17, loss=0.1, off_ms=-600_000),
         *(replace(SMALL, seed=seed, loss=0.15, peertubes=(version, version)) for seed, version in enumerate(Version)),
     ],
     ids=str,
@@ -39,6 +42,8 @@ def test_all_of_ours_show_the_number_of_people_within_one_lifetime(plan: Plan) -
     assert report.agreed_ms <= LIFE_MS
     assert report.told_ms is not None
     assert report.told_ms <= LIFE_MS
+    assert report.shown_ms is not None
+    assert report.shown_ms <= LIFE_MS
 
 
 @pytest.mark.parametrize("version", [Version.V7_1, Version.V8_2])
@@ -47,6 +52,15 @@ def test_videos_of_a_peertube_that_extends_viewers_are_exact_as_well(version: Ve
     report = run(simulate(replace(SMALL, seed=21, loss=0.2, peertubes=(version,))))
     assert report.peertube_ms is not None
     assert report.peertube_ms <= 2 * LIFE_MS + 5_000
+
+
+def test_a_peertube_whose_clock_is_ahead_shows_nothing_unless_it_is_told_in_its_own_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    plan = replace(SMALL, seed=22, off_ms=-600_000)
+    assert run(simulate(plan)).shown_ms is not None
+    monkeypatch.setattr(PeerRoutes, "_clock_ahead_ms", lambda self, host: 0)
+    assert (run(simulate(plan)).shown_ms or PATIENCE_MS) > 2 * LIFE_MS
 
 
 def test_the_same_seed_is_the_same_course_and_another_is_not() -> None:
@@ -58,7 +72,7 @@ def test_the_same_seed_is_the_same_course_and_another_is_not() -> None:
 
 def test_we_need_a_fraction_of_the_messages() -> None:
     """As many videos and viewers on either side."""
-    report = run(simulate(replace(SMALL, seed=41, loss=0.0, split=False)))
+    report = run(simulate(replace(SMALL, seed=41, viewers=160, loss=0.0, split=False)))
     assert report.posts < report.peertube_posts / 2
     assert 0 < report.error < report.peertube_error
 
