@@ -175,7 +175,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
     remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak)
-    profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits)
+    profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
     return FederationTower(identity, keys, signer, asking, delivering, actors, peers, remote_keys, profile)
 
 

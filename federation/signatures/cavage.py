@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import binascii
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import msgspec
 
+from federation.signatures.model import Headers
 from federation.signatures.reasons import SignatureReason, refuse
 from foundation.errors import Refused
 
@@ -28,9 +29,6 @@ _PSEUDO = frozenset({REQUEST_TARGET, CREATED, EXPIRES})
 _INTEGERS = frozenset({"created", "expires"})
 _STRINGS = frozenset({"keyid", "signature", "headers", "algorithm"})
 _TOKEN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~")
-
-Headers = Sequence[tuple[str, str]]
-"""Header fields in the order and case in which they arrived."""
 
 
 class SignatureParams(msgspec.Struct, frozen=True):
@@ -53,8 +51,11 @@ class SignatureParams(msgspec.Struct, frozen=True):
         return (CREATED,) if self.headers is None else self.headers
 
 
-def find_signature(headers: Headers) -> str | Refused:
-    """The text of the one signature of a request: from ``Signature``, or ``Authorization`` with that scheme."""
+def find_signature(headers: Headers) -> str | Refused | None:
+    """The text of the one signature of a request: from ``Signature``, or ``Authorization`` with that scheme.
+
+    None: the request has a ``Signature-Input``, so its ``Signature`` is one of RFC 9421.
+    """
     found: str | None = None
     for name, value in headers:
         lowered = name.lower()
@@ -64,6 +65,8 @@ def find_signature(headers: Headers) -> str | Refused:
                 text = text[10:]
         elif lowered == "authorization" and value[:10].lower() == "signature ":
             text = value[10:]
+        elif lowered == "signature-input":
+            return None
         else:
             continue
         if found is not None:

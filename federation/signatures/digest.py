@@ -1,9 +1,12 @@
-"""The ``Digest`` header (RFC 3230, with the SHA-2 names of RFC 5843) over the raw bytes of a body."""
+"""``Digest`` (RFC 3230, with the SHA-2 names of RFC 5843) and ``Content-Digest`` (RFC 9530) over a body's raw bytes."""
 
 from __future__ import annotations
 
 import binascii
 import hashlib
+from typing import Any
+
+import http_sf
 
 from federation.signatures.reasons import SignatureReason, refuse
 from foundation.errors import Refused
@@ -46,6 +49,36 @@ def check_digest(value: str, body: bytes) -> Refused | None:
     if not vouched:
         return refuse(SignatureReason.BAD_DIGEST, "the Digest header holds no SHA-256 value")
     return None
+
+
+def content_digest(body: bytes) -> str:
+    """The value of ``Content-Digest`` to send."""
+    return f"sha-256=:{_base64(hashlib.sha256(body).digest())}:"
+
+
+def check_content_digest(value: str, body: bytes) -> Refused | None:
+    """As :func:`check_digest`, for ``Content-Digest``; here SHA-512 alone will do."""
+    if value == content_digest(body):
+        return None
+    if len(value) > _MAX_CHARS:
+        return refuse(SignatureReason.BAD_DIGEST, "the Content-Digest header is too long")
+    try:
+        members: Any = http_sf.parse(value.encode("ascii"), tltype="dictionary", on_duplicate_key=_no_duplicates)
+    except (ValueError, OverflowError):
+        return refuse(SignatureReason.BAD_DIGEST, "the Content-Digest header cannot be read")
+    vouched = False
+    for name, make in (("sha-256", hashlib.sha256), ("sha-512", hashlib.sha512)):
+        if name in members:
+            if members[name][0] != make(body).digest():
+                return refuse(SignatureReason.BAD_DIGEST, f"the {name} digest is of another body, or of none")
+            vouched = True
+    if not vouched:
+        return refuse(SignatureReason.BAD_DIGEST, "the Content-Digest header holds neither sha-256 nor sha-512")
+    return None
+
+
+def _no_duplicates(key: str, context: str) -> None:
+    raise ValueError(f"{key} is given twice")
 
 
 def _base64(raw: bytes) -> str:
