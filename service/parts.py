@@ -22,6 +22,7 @@ from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
 from service.geo import Geo
+from service.rules import report_rules
 from service.stores import LiveStores
 from views.catalog import Catalog
 from views.channel_totals import Channels
@@ -226,6 +227,7 @@ def views_tower(
         count_view_after_ms=views.count_view_after_ms,
         view_expiration_ms=views.view_expiration_ms,
         progress_lifetime_ms=views.stats_lifetime_ms,
+        still_after_ms=views.still_after_ms,
     )
     geo = Geo(config, clock, metrics, USER_AGENT.format(version=VERSION, url=identity.base_url))
     progress = ground.live.progress
@@ -305,4 +307,5 @@ def views_api(
         geo_attribution=tower.geo.attribution,
         place_headers=tower.geo.headers,
         shedder=ground.shedder,
+        rules=report_rules(ground.config.views, ground.clock, ground.metrics),
     )

@@ -55,6 +55,7 @@ class Progress:
     ``closed_watch_s``         watch time of all sections but the open one.
     ``closed``                 those sections: sorted, merged where they touch, none empty.
     ``credit_ms``              slack left (STRICT).
+    ``still_ms``               how long the position has been the same.
     ``next_view_ms``           before this instant no view of this viewer can be counted: nothing needs to be asked.
     ``traits``                 what is known of the viewer (``stats.traits``), packed: a report never looks into it.
     """
@@ -68,6 +69,7 @@ class Progress:
         "last_ms",
         "next_view_ms",
         "start_s",
+        "still_ms",
         "traits",
     )
 
@@ -79,6 +81,7 @@ class Progress:
         self.end_s = position_s
         self.closed: list[Section] = []
         self.credit_ms = credit_ms
+        self.still_ms = 0
         self.next_view_ms = 0
         self.traits = b""
 
@@ -114,6 +117,9 @@ def report(progress: Progress, position_s: int, seek: bool, now_ms: int, rules: 
         progress.first_ms = max(0, progress.first_ms + elapsed_ms)
         elapsed_ms = 0
     progress.last_ms = now_ms
+    # A jump to where it stood is none.
+    still = position_s == progress.end_s
+    progress.still_ms = min(progress.still_ms + elapsed_ms, _MAX_U32) if still else 0
     if rules.arithmetic is Arithmetic.PEERTUBE:
         if seek or position_s < progress.start_s:
             _open_at(progress, position_s)
@@ -163,14 +169,18 @@ def _close_smallest_gap(sections: list[Section]) -> None:
     sections[index : index + 2] = [(sections[index][0], sections[index + 1][1])]
 
 
-_VERSION = 1
-_HEAD = struct.Struct("<BQQQIIIII")
+_VERSION = 2
+_HEAD = struct.Struct("<BQQQIIIIII")
+_LAST = struct.Struct("<Q")
+_LAST_AT = 9
+_END = struct.Struct("<II")
+_END_AT = 33
 _SECTION = struct.Struct("<II")
 _TRAITS = struct.Struct("<H")
 
 
 def encode(progress: Progress) -> bytes:
-    """45 bytes, 8 more per closed section, and the traits where known: little-endian, a version byte first."""
+    """49 bytes, 8 more per closed section, and the traits where known: little-endian, a version byte first."""
     head = _HEAD.pack(
         _VERSION,
         progress.first_ms,
@@ -179,6 +189,7 @@ def encode(progress: Progress) -> bytes:
         min(progress.closed_watch_s, _MAX_U32),
         progress.start_s,
         progress.end_s,
+        progress.still_ms,
         progress.credit_ms,
         len(progress.closed),
     )
@@ -189,11 +200,27 @@ def encode(progress: Progress) -> bytes:
     return head
 
 
+def still_for_ms(blob: bytes, position_s: int, now_ms: int) -> int:
+    """For how long the viewer whose progress this is has stood where it stands now; 0 when it has moved.
+
+    Looks at two numbers of the record: this is asked on every report.
+    """
+    if len(blob) < _HEAD.size or blob[0] != _VERSION:
+        return 0
+    end_s, still_ms = _END.unpack_from(blob, _END_AT)
+    if end_s != position_s:
+        return 0
+    last_ms: int = _LAST.unpack_from(blob, _LAST_AT)[0]
+    return int(still_ms) + max(0, now_ms - last_ms)
+
+
 def decode(blob: bytes) -> Progress | None:
     """What `encode` wrote; None for anything else (another version, a torn record): such a viewer starts anew."""
     if len(blob) < _HEAD.size or blob[0] != _VERSION:
         return None
-    _, first_ms, last_ms, next_view_ms, closed_watch_s, start_s, end_s, credit_ms, count = _HEAD.unpack_from(blob)
+    _, first_ms, last_ms, next_view_ms, closed_watch_s, start_s, end_s, still_ms, credit_ms, count = _HEAD.unpack_from(
+        blob
+    )
     rest = _HEAD.size + count * _SECTION.size
     traits_at = rest + _TRAITS.size
     if len(blob) != rest and (len(blob) <= traits_at or len(blob) != traits_at + _TRAITS.unpack_from(blob, rest)[0]):
@@ -205,6 +232,7 @@ def decode(blob: bytes) -> Progress | None:
     progress.next_view_ms = next_view_ms
     progress.closed_watch_s = closed_watch_s
     progress.end_s = end_s
+    progress.still_ms = still_ms
     if count:
         progress.closed = list(_SECTION.iter_unpack(blob[_HEAD.size : rest]))
     if len(blob) > rest:

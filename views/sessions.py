@@ -153,17 +153,20 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class ViewerToken:
-    """What a valid token says: the video it opens, the host application's name for the user, and its end."""
+    """What a valid token says: the video it opens, the host application's name for the user, its end, and whether
+    the video is this viewer's own."""
 
     video: str
     user: str | None
     expires_ms: int
+    owner: bool = False
 
 
 class _Claims(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     video: str
     user: str | None
     expires_ms: int
+    owner: bool = False
 
 
 class ViewerTokens:
@@ -178,7 +181,7 @@ class ViewerTokens:
         self._clock = clock
         self._decoder = msgspec.json.Decoder(_Claims)
 
-    def issue(self, video_uuid: str, user: str | None, ttl_ms: int) -> str:
+    def issue(self, video_uuid: str, user: str | None, ttl_ms: int, *, owner: bool = False) -> str:
         """A token for this video, valid for ``ttl_ms`` from now (at most `MAX_TTL_MS`).
 
         Raises ValueError for a life or a user's name outside their bounds: callers check input first.
@@ -187,7 +190,7 @@ class ViewerTokens:
             raise ValueError("the life of a viewer token is out of bounds")
         if user is not None and not 1 <= len(user) <= MAX_USER_CHARS:
             raise ValueError("the user's name of a viewer token is out of bounds")
-        claims = msgspec.json.encode(_Claims(video_uuid, user, self._clock.now_ms() + ttl_ms))
+        claims = msgspec.json.encode(_Claims(video_uuid, user, self._clock.now_ms() + ttl_ms, owner))
         return f"{TOKEN_PREFIX}{_to_text(claims)}.{_to_text(self._mac(claims))}"
 
     def read(self, token: str) -> ViewerToken | Refused:
@@ -204,7 +207,7 @@ class ViewerTokens:
             return _INVALID
         if said.expires_ms <= self._clock.now_ms():
             return _EXPIRED
-        return ViewerToken(said.video, said.user, said.expires_ms)
+        return ViewerToken(said.video, said.user, said.expires_ms, said.owner)
 
     def verify(self, token: str, video_uuid: str) -> ViewerToken | Refused:
         """Like `read`, and the token has to be for this video (else ``viewer_token_elsewhere``)."""

@@ -13,7 +13,7 @@ from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.counting import enough_watch_time
 from views.geo import NOWHERE, Place, agreed
 from views.model import Video
-from views.sections import Progress, Rules, begin, decode, encode, report
+from views.sections import Progress, Rules, begin, decode, encode, report, still_for_ms
 from views.stats.model import Traits
 from views.stats.traits import cleaned, pack
 
@@ -28,6 +28,16 @@ class Outcome(enum.Enum):
     """Not watched long enough yet."""
     ALREADY_COUNTED = "already_counted"
     """This viewer's view of this video was counted within ``view_expiration``."""
+    NO_PROGRESS = "no_progress"
+    """Its position has been the same for ``still_after``: nobody watches, and it is no viewer any more."""
+    BOT = "bot"
+    """A crawler, by its User-Agent."""
+    PREFETCH = "prefetch"
+    """A browser fetched the page ahead of anybody's wish to see it."""
+    TOO_MANY_SESSIONS = "too_many_sessions"
+    """More viewers of one address at once than ``sessions_per_address``."""
+    OWNER = "owner"
+    """The viewer token says that the video is this viewer's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +46,14 @@ class WatchingRules:
 
     ``view_expiration_ms`` only spares asking for a view that cannot be counted: the decision is the counter's.
     ``progress_lifetime_ms`` is how long a silent viewer's progress is kept in the live store (``stats_lifetime``).
+    ``still_after_ms``: whoever reports the same position of a recorded video for so long is no viewer; None: it is.
     """
 
     sections: Rules = field(default_factory=Rules)
     count_view_after_ms: int = 10_000
     view_expiration_ms: int = HOUR_MS
     progress_lifetime_ms: int = HOUR_MS
+    still_after_ms: int | None = None
 
 
 class SeenViewer(Protocol):
@@ -153,6 +165,8 @@ class Watching:
         now_ms = self._clock.now_ms()
         if leave:
             viewer = await self._leave(video, viewer, alternate)
+        elif await self._stands_still(video, viewer, alternate, position_s, now_ms):
+            return self.ignored(Outcome.NO_PROGRESS)
         else:
             viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
         progress = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
@@ -167,9 +181,30 @@ class Watching:
         self._count[outcome]()
         return outcome
 
+    def ignored(self, outcome: Outcome) -> Outcome:
+        """Counts a report that counts for nothing, by why."""
+        self._count[outcome]()
+        return outcome
+
     async def forget_video(self, number: int) -> None:
         """The video is gone: so is how far anybody has seen it."""
         await self._progress.forget_video(number)
+
+    async def _stands_still(
+        self, video: Video, viewer: bytes, alternate: bytes | None, position_s: int, now_ms: int
+    ) -> bool:
+        """Of a live stream the position says nothing: some players have none there."""
+        limit_ms = self._rules.still_after_ms
+        if limit_ms is None or video.is_live:
+            return False
+        blob = await self._progress.get(video.number, viewer)
+        if blob is None and alternate is not None:
+            viewer, blob = alternate, await self._progress.get(video.number, alternate)
+        if blob is None or still_for_ms(blob, position_s, now_ms) < limit_ms:
+            return False
+        # Its stay goes on, so that it does not come back as another one.
+        await self._progress.put(video.number, viewer, blob, now_ms + self._rules.progress_lifetime_ms)
+        return True
 
     async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> bytes:
         """Returns the key that the progress is kept under."""

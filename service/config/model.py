@@ -123,6 +123,11 @@ class Views:
     journal_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
     journal_max_bytes: Annotated[int, Parsed(parse_size, "a size", low=500_000_000, high=10**15)] = 4_000_000_000
     sweep_interval_ms: Annotated[int, Duration("10ms", "1m")] = 1_000
+    still_after_ms: Annotated[int | None, Duration("1m", "1d", never=True)] = 600_000
+    sessions_per_address: Annotated[int | None, Parsed(Whole(1, 10_000).parse, "a whole number", never=True)] = 500
+    ignore_bots: bool = True
+    ignore_prefetch: bool = True
+    count_owner: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,4 +270,4 @@ async def test_a_deleted_video_takes_its_progress_along(watching: Watching, prog
 
 
 def test_what_is_kept_of_a_viewer_is_small() -> None:
-    assert len(encode(begin(0, 1_800_000_000_000, WatchingRules().sections))) == 45
+    assert len(encode(begin(0, 1_800_000_000_000, WatchingRules().sections))) == 49

@@ -27,12 +27,11 @@ from views.routes.services import ViewsApi
 from views.watching import Outcome
 
 _ANSWERS = {
-    outcome: {"Access-Control-Allow-Origin": "*", "X-Views": said}
-    for outcome, said in (
-        (Outcome.COUNTED, "counted"),
-        (Outcome.WATCH_TIME, "ignored: watch_time"),
-        (Outcome.ALREADY_COUNTED, "ignored: already_counted"),
-    )
+    outcome: {
+        "Access-Control-Allow-Origin": "*",
+        "X-Views": "counted" if outcome is Outcome.COUNTED else f"ignored: {outcome.value}",
+    }
+    for outcome in Outcome
 }
 """Headers of the answers."""
 
@@ -48,6 +47,8 @@ class PlayerRoutes:
         self._answers = {outcome: EmptyAnswers(headers) for outcome, headers in _ANSWERS.items()}
         self._resume = api.resume
         self._shedding = None if api.shedder is None else ReportShedding(api.shedder, api.viewers)
+        self._rules = api.rules
+        self._ignored = api.watching.ignored
         self._seen = None if api.sharing is None else api.sharing.seen
         answers = api.metrics.counter(
             "fediviews_reports_refused", "Reports of players that were refused, by status.", ["status"]
@@ -83,23 +84,28 @@ class PlayerRoutes:
                 return self._refuse(_bad_id() if video is BAD_ID else refusal(video))
             if said.position_s > video.duration_s and not video.is_live:
                 return self._refuse(_beyond_the_end(video, said))
-            user = None if token is None or isinstance(token, Refused) else token.user
+            token = None if isinstance(token, Refused) else token
+            user = None if token is None else token.user
             viewer, alternate = self._viewer(said.session_id, user, address)
+            ignored = None if said.leave else self._rules(request, principal, token, address, viewer)
             shed = None if shedding is None else await shedding.known(video, viewer, alternate, said)
-            if shed is not None:
+            if shed is not None and ignored is None:
                 return self._refuse(refusal(shed))
-            outcome = await self._watched(
-                video,
-                viewer,
-                alternate,
-                said.position_s,
-                seek=said.seek,
-                leave=said.leave,
-                ended=said.ended,
-                ip=address,
-                place=self._place(request),
-                player=said,
-            )
+            if ignored is not None:
+                outcome = self._ignored(ignored)
+            else:
+                outcome = await self._watched(
+                    video,
+                    viewer,
+                    alternate,
+                    said.position_s,
+                    seek=said.seek,
+                    leave=said.leave,
+                    ended=said.ended,
+                    ip=address,
+                    place=self._place(request),
+                    player=said,
+                )
             if self._seen is not None:
                 unbelieved = "X-Forwarded-For" in request.headers and address == request.remote
                 self._seen(said.session_id or viewer, address, forwarded=unbelieved)

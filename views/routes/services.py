@@ -18,6 +18,7 @@ from views.geo import PlaceHeaders
 from views.ports import VideoImporter
 from views.replay import Replays
 from views.resume import ResumePositions
+from views.routes.honesty import ReportRules
 from views.sessions import Identity, ViewerTokens
 from views.sharing import Sharing
 from views.stats.model import Statistics
@@ -82,3 +83,4 @@ class ViewsApi:
     geo_attribution: Callable[[], str | None] = _nothing
     place_headers: PlaceHeaders | None = None
     shedder: Shedder | None = None
+    rules: ReportRules = field(default_factory=ReportRules)

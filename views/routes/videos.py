@@ -120,7 +120,7 @@ class VideoRoutes:
         return await self._answer(video, created=known is None)
 
     async def issue_token(self, request: web.Request) -> web.StreamResponse:
-        """``{"user"?, "ttl"? (seconds)}``: a token with which a browser may watch this video."""
+        """``{"user"?, "ttl"? (seconds), "owner"?}``: a token with which a browser may watch this video."""
         principal = self._access.require(request, Role.HOST)
         if isinstance(principal, Refused):
             return refusal(principal)
@@ -130,16 +130,18 @@ class VideoRoutes:
         body = await json_object(request, empty=True)
         if isinstance(body, Refused):
             return refusal(body)
-        user, ttl_s = body.get("user"), body.get("ttl")
+        user, ttl_s, owner = body.get("user"), body.get("ttl"), body.get("owner", False)
         bad: dict[str, str] = {}
         if user is not None and not (isinstance(user, str) and 1 <= len(user) <= MAX_USER_CHARS):
             bad["user"] = f"Should be a text of 1 to {MAX_USER_CHARS} characters"
         if ttl_s is not None and not (type(ttl_s) is int and 1 <= ttl_s <= MAX_TTL_MS // 1000):
             bad["ttl"] = f"Should be 1 to {MAX_TTL_MS // 1000} seconds"
+        if not isinstance(owner, bool):
+            bad["owner"] = "Should be true or false"
         if bad:
             return invalid_params(bad)
         ttl_ms = self._api.settings.viewer_token_ttl_ms if ttl_s is None else ttl_s * 1000
-        token = self._api.viewer_tokens.issue(video.uuid, user, ttl_ms)
+        token = self._api.viewer_tokens.issue(video.uuid, user, ttl_ms, owner=owner)
         expires = iso_ms(self._api.clock.now_ms() + ttl_ms)
         return json({"token": token, "expiresAt": expires}, headers={"Cache-Control": "no-store"})
 
