@@ -13,6 +13,7 @@ from typing import Any
 from foundation.errors import ConfigError, FediviewsError
 from service import VERSION, admin_client
 from service.config import check_config, load_config
+from service.sigtool.arguments import add_arguments as add_sigtool_arguments
 
 DEFAULT_CONFIG = Path("config.yaml")
 FAILED = 1
@@ -68,6 +69,10 @@ def _parser() -> argparse.ArgumentParser:
         "--off", type=int, default=0, help="seconds by which two clocks are wrong (default: %(default)s)"
     )
     simulation.add_argument("--seed", type=int, default=1, help="the same seed, the same course (default: %(default)s)")
+    text = "show, make or judge the signature of an HTTP request read from standard input"
+    signatures = commands.add_parser("sigtool", help=text, description=text)
+    signatures.set_defaults(command=_sigtool)
+    add_sigtool_arguments(signatures)
     return parser
 
 
@@ -104,6 +109,12 @@ def _sim(arguments: argparse.Namespace) -> int:
         off_s=arguments.off,
     )
     return sim(plan)
+
+
+def _sigtool(arguments: argparse.Namespace) -> int:
+    from service.sigtool.command import sigtool
+
+    return sigtool(arguments, sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _follow(arguments: argparse.Namespace) -> int:
