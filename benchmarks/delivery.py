@@ -19,6 +19,7 @@ from benchmarks.load import Row
 from foundation.clock import SystemClock
 from foundation.metrics import Metrics
 from outbox.batching import Batch
+from outbox.cadence import Cadence, TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.durable_lane import DurableLane
 from outbox.lanes import Courier
@@ -28,7 +29,7 @@ from outbox.retry import Meaning, RetryPolicy
 from outbox.routing import Route
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
-from outbox.totals import Cadence, TotalsBoard, TotalsPolicy
+from outbox.totals import TotalsBoard
 from views.model import Privacy, Video
 from views.shown import Shown
 

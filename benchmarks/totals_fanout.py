@@ -20,6 +20,7 @@ from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.metrics import Metrics
 from outbox.batching import Batch
+from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.durable_lane import DurableLane
 from outbox.lanes import Courier
@@ -29,7 +30,7 @@ from outbox.retry import Meaning, RetryPolicy
 from outbox.routing import Route
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard, TotalsPolicy
+from outbox.totals import TotalsBoard
 from service import schema
 from views.catalog import Catalog
 from views.model import Video, VideoDraft

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
+from foundation.leases import Alone, Holder, Leases, shard_of
 from foundation.metrics import Metrics
 from outbox.breaker import BreakerState
 from outbox.durable_lane import DurableLane
@@ -24,8 +25,8 @@ from outbox.retry import RetryPolicy
 from outbox.routing import Route, RouteBook
 from outbox.soft_lanes import Numbers, TellLane, TotalsLane
 from outbox.standing import Standing, Standings, TroublePolicy
-from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard
+from outbox.tells import TellBox
+from outbox.totals import Board
 from outbox.waiting import wait_for
 from views.model import Video
 from views.ports import Tell
@@ -66,8 +67,8 @@ class Deliverer:
         self,
         *,
         log: ActivityLog,
-        slots: TellSlots,
-        board: TotalsBoard,
+        slots: TellBox,
+        board: Board,
         book: RouteBook,
         lanes: Lanes,
         numbers: Numbers,
@@ -75,7 +76,13 @@ class Deliverer:
         clock: Clock,
         metrics: Metrics,
         random: Callable[[], float],
+        leases: Leases | None = None,
+        moved: Callable[[], Awaitable[Sequence[Video]]] | None = None,
     ) -> None:
+        """``leases`` and ``moved`` (as `FollowersDue` says) where several processes deliver: each serves its hosts."""
+        self._leases = leases or Alone()
+        self._leases.attend(Holder(self._gained, self._lost))
+        self._shared = moved is not None
         self._log = log
         self._slots = slots
         self._board = board
@@ -87,16 +94,24 @@ class Deliverer:
         self._peers = Standings()
         self._trouble = TroublePolicy(rules.retry, soft_max_ms=rules.soft_max_ms)
         self._due = FollowersDue(
-            board=board, book=book, numbers=numbers, clock=clock, pulse_ms=rules.announce_within_ms // 3
+            board=board,
+            book=book,
+            numbers=numbers,
+            clock=clock,
+            pulse_ms=rules.announce_within_ms // 3,
+            moved=moved,
         )
+        self._pulse_every_ms = max(1, rules.announce_within_ms // 3)
+        self._pulse_ms = 0
         self._seen_seq = 0
         self._look = True
+        self._look_back = False
         self._swept_ms = 0
         self._wake = asyncio.Event()
         self._healthy = asyncio.Semaphore(rules.concurrency)
         self._troubled = asyncio.Semaphore(rules.troubled)
         self._main: asyncio.Task[None] | None = None
-        self._rounds: set[asyncio.Task[None]] = set()
+        self._rounds: dict[asyncio.Task[None], str] = {}
         self._crowded = metrics.counter("fediviews_tells_crowded_total", "Viewers to tell that found no room")
         metrics.gauge_from(
             "fediviews_delivery_breakers_open",
@@ -110,7 +125,7 @@ class Deliverer:
 
     def tell(self, tell: Tell) -> None:
         """A viewer for its origin: soft, one slot, the newest wins."""
-        if not self._slots.has(tell.video.origin):
+        if self._shared or not self._slots.has(tell.video.origin):
             self._wake.set()
         if self._slots.put(tell):
             self._crowded.inc()
@@ -171,7 +186,8 @@ class Deliverer:
     async def start(self) -> None:
         """Begin with what a restart left undelivered. Raises StorageUnavailable."""
         for host in await self._log.owed():
-            self._peers[host].durable = True
+            if self._leases.holds(host):
+                self._peers[host].durable = True
         self._main = asyncio.create_task(self._run(), name="deliverer")
 
     async def stop(self) -> None:
@@ -182,6 +198,20 @@ class Deliverer:
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
         self._main = None
+
+    async def _gained(self, _shard: int) -> None:
+        self._look_back = True
+        self._due.look_again()
+        self._wake.set()
+
+    async def _lost(self, shard: int) -> None:
+        """Let rounds with the shard's hosts end: what arrived is written down before another process begins."""
+        rounds = [task for task, host in self._rounds.items() if shard_of(host, self._leases.shards) == shard]
+        if rounds:
+            _, late = await asyncio.wait(rounds, timeout=STOP_WITHIN_S)
+            for task in late:
+                task.cancel()
+        self._due.look_again()
 
     async def _run(self) -> None:
         while True:
@@ -202,16 +232,37 @@ class Deliverer:
     async def _gather(self) -> None:
         """Take in what was said since the last time."""
         now_ms = self._clock.monotonic_ms()
+        if self._shared and self._pulse_ms <= now_ms:
+            # Other processes write the log as well.
+            self._pulse_ms = now_ms + self._pulse_every_ms
+            self._look = True
+        if self._look_back:
+            self._look_back = False
+            await self._look_at_all()
         if self._look:
             self._look = False
             for audience, seq in (await self._log.heads(self._seen_seq)).items():
                 self._seen_seq = max(self._seen_seq, seq)
                 for host in self._book.follower_hosts() if audience == FOLLOWERS else (audience,):
-                    self._peers[host].durable = True
+                    if self._leases.holds(host):
+                        self._peers[host].durable = True
         await self._due.gather()
+        crowded = await self._slots.exchange()
+        if crowded:
+            self._crowded.inc(crowded)
         if now_ms - self._swept_ms >= HOUSEKEEPING_MS:
             self._swept_ms = now_ms
             self._slots.sweep(self._clock.now_ms())
+
+    async def _look_at_all(self) -> None:
+        """Of hosts that came to this process with what they are owed."""
+        try:
+            for host in await self._log.owed():
+                if self._leases.holds(host):
+                    self._peers[host].durable = True
+        except StorageUnavailable:
+            self._look_back = True
+            raise
 
     def _dispatch(self) -> int:
         """Begin a round with every host that is due; how long until the next one is, in milliseconds."""
@@ -220,7 +271,12 @@ class Deliverer:
             self._peers[host]  # Whoever has none gets one.
         begin, next_ms = self._peers.due(lambda host: host in self._due or self._slots.has(host), now_ms)
         for host, peer in begin:
-            self._begin(host, peer)
+            if self._leases.holds(host):
+                self._begin(host, peer)
+            else:
+                # Whoever serves it now looks for itself what it is owed.
+                peer.durable, peer.exception_ms = False, None
+                self._due.done(host)
         wait_ms = MAX_WAIT_MS if next_ms is None else min(MAX_WAIT_MS, next_ms)
         due_ms = self._due.next_ms()
         return wait_ms if due_ms is None else min(wait_ms, due_ms - now_ms)
@@ -228,8 +284,8 @@ class Deliverer:
     def _begin(self, host: str, peer: Standing) -> None:
         peer.begins()
         task = asyncio.create_task(self._serve(host, peer), name="delivery")
-        self._rounds.add(task)
-        task.add_done_callback(self._rounds.discard)
+        self._rounds[task] = host
+        task.add_done_callback(lambda done: self._rounds.pop(done, None))
 
     async def _serve(self, host: str, peer: Standing) -> None:
         lane = self._troubled if peer.failures else self._healthy
@@ -263,6 +319,8 @@ class Deliverer:
         activities arrived."""
         sent = 0
         while True:
+            if not self._leases.holds(host):
+                return None, sent
             route = self._book.route(host)
             # Whoever is welcomed in the middle of a round hears the announcements in the next one, and totals then.
             welcome = self._due.is_welcome(host)

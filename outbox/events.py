@@ -151,6 +151,7 @@ class OutboxEvents:
                 announce = activity_of(Kind.ANNOUNCE, video.url, announce_of(self._identity, video), audience=host)
                 await self._log.append(tx, announce, self._clock.now_ms())
 
+        await self._log.number()
         await self._database.write(work)
         self._ask_software(host)
         self._deliverer.welcomed(host)

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from outbox.routing import RouteBook
 from outbox.soft_lanes import Numbers
-from outbox.totals import TotalsBoard
+from outbox.totals import Board
 from views.model import Video
 
 
 class FollowersDue:
-    """A host ``in`` it is due. ``pulse_ms``: how long numbers that moved gather before they are read."""
+    """A host ``in`` it is due. ``pulse_ms``: how long numbers that moved gather before they are read.
 
-    def __init__(self, *, board: TotalsBoard, book: RouteBook, numbers: Numbers, clock: Clock, pulse_ms: int) -> None:
+    ``moved`` is asked once per pulse where several processes share the board: the videos that this one decides about
+    and whose number may have moved anywhere. What ``number_moved`` says then comes that way too.
+    """
+
+    def __init__(
+        self,
+        *,
+        board: Board,
+        book: RouteBook,
+        numbers: Numbers,
+        clock: Clock,
+        pulse_ms: int,
+        moved: Callable[[], Awaitable[Sequence[Video]]] | None = None,
+    ) -> None:
         self._board = board
         self._book = book
         self._numbers = numbers
         self._clock = clock
         self._pulse_every_ms = max(1, pulse_ms)
         self._pulse_ms = 0
+        self._ask_moved = moved
         self._moved: dict[int, Video] = {}
         # In their order, so that a simulation repeats itself.
         self._due: dict[str, None] = {}
@@ -38,7 +52,7 @@ class FollowersDue:
 
     def number_moved(self, video: Video) -> bool:
         """Note it; whether it is the first since the last pulse (the rest waits for the pulse with it). O(1)."""
-        if not (video.federated and video.local):
+        if not (video.federated and video.local) or self._ask_moved is not None:
             return False
         first = not self._moved
         self._moved[video.number] = video
@@ -67,20 +81,30 @@ class FollowersDue:
         """The next monotonic instant at which ``gather`` has something to do by itself; None for none."""
         board_ms = self._board.next_ms()
         instants = [] if board_ms is None else [board_ms]
-        return min([*instants, self._pulse_ms] if self._moved else instants, default=None)
+        pulses = self._moved or self._ask_moved is not None
+        return min([*instants, self._pulse_ms] if pulses else instants, default=None)
 
     async def gather(self) -> None:
         """Take in what moved. Raises StorageUnavailable; nothing is lost by that."""
         now_ms = self._clock.monotonic_ms()
-        if self._moved and self._pulse_ms <= now_ms:
+        if self._ask_moved is None:
+            if self._moved and self._pulse_ms <= now_ms:
+                self._pulse_ms = now_ms + self._pulse_every_ms
+                await self._read_moved()
+            self._board.tick(self._clock.monotonic_ms())
+        elif self._pulse_ms <= now_ms:
             self._pulse_ms = now_ms + self._pulse_every_ms
+            self._moved |= {video.number: video for video in await self._ask_moved()}
             await self._read_moved()
-        self._board.tick(self._clock.monotonic_ms())
+            self._board.tick(self._clock.monotonic_ms())
+            await self._board.exchange()
         self._scan()
 
     async def _read_moved(self) -> None:
         moved, self._moved = self._moved, {}
         videos = list(moved.values())
+        if not videos:
+            return
         try:
             numbers = await self._numbers(videos)
         except StorageUnavailable:

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, update
 
 from foundation.database import Database, Transaction, upsert
 from outbox.tables import activity_log, delivery_exceptions, peer_cursors
@@ -82,8 +82,8 @@ class ActivityLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def append(self, tx: Transaction, activity: Activity, now_ms: int) -> int:
-        """Add an activity and return its number. The same id said again to the same audience moves to the end.
+    async def append(self, tx: Transaction, activity: Activity, now_ms: int) -> None:
+        """Add an activity. The same id said again to the same audience moves to the end.
 
         An Update or Delete makes earlier Updates of its subject pointless, a Delete its Announce too: they are dropped,
         so that a video that moves for days costs one row.
@@ -102,13 +102,27 @@ class ActivityLog:
                 body=activity.body,
                 created_ms=now_ms,
             )
-            .returning(_log.seq)
+            .returning(_log.id)
         )
-        seq: int = result.scalar_one()
+        if tx.dialect.name == "sqlite":
+            # One transaction after the other: the order of numbers is that of commits.
+            number = result.scalar_one()
+            await tx.execute(update(activity_log).where(_log.id == number).values(seq=number))
         if activity.audience != FOLLOWERS:
-            cursor = upsert(tx, peer_cursors).values(host=activity.audience, seq=seq - 1)
+            # A host without a cursor has nothing from earlier in the log.
+            cursor = upsert(tx, peer_cursors).values(host=activity.audience, seq=0)
             await tx.execute(cursor.on_conflict_do_nothing())
-        return seq
+
+    async def number(self) -> int:
+        """Give their numbers to activities that were committed since the last time; how many. To be called before
+        anything is read; several processes may at once."""
+        if self._database.dialect == "sqlite":
+            return 0
+        async with self._database.read() as tx:
+            found = await tx.execute(select(_log.id).where(_log.seq.is_(None)).limit(1))
+            if found.first() is None:
+                return 0
+        return await self._database.write(_number)
 
     @staticmethod
     def _replaced(activity: Activity) -> ColumnElement[bool]:
@@ -120,12 +134,14 @@ class ActivityLog:
 
     async def heads(self, after_seq: int) -> dict[str, int]:
         """The newest number per audience among the activities after ``after_seq``."""
+        await self.number()
         async with self._database.read() as tx:
             query = select(_log.audience, func.max(_log.seq)).where(_log.seq > after_seq).group_by(_log.audience)
             return {str(audience): int(seq) for audience, seq in await tx.execute(query)}
 
     async def owed(self) -> list[str]:
         """Hosts with anything undelivered, found once at start."""
+        await self.number()
         # Two looks into one index: asked as one, PostgreSQL gathers every row of an audience for each of the hosts.
         behind = _log.seq > _cursors.seq
         own = exists().where(_log.audience == _cursors.host, behind)
@@ -137,6 +153,7 @@ class ActivityLog:
 
     async def pending(self, host: str, limit: int, now_ms: int) -> list[Logged]:
         """What the host is owed now, oldest first: due exceptions, then at most ``limit`` after its cursor."""
+        await self.number()
         async with self._database.read() as tx:
             row = (
                 await tx.execute(select(_cursors.seq, _cursors.followed_seq).where(_cursors.host == host))
@@ -195,7 +212,8 @@ class ActivityLog:
         await self._database.write(work)
 
     async def start_following(self, tx: Transaction, host: str) -> None:
-        """From now on the host hears what is said to followers; nothing changes when it already does."""
+        """From now on the host hears what is said to followers; nothing changes when it already does. Call ``number``
+        before, or it hears a little more."""
         newest = int(await tx.scalar(select(func.max(_log.seq))) or 0)
         statement = upsert(tx, peer_cursors).values(host=host, seq=newest, followed_seq=newest)
         await tx.execute(
@@ -237,6 +255,7 @@ class ActivityLog:
 
     async def purge(self, created_before_ms: int) -> int:
         """Drop what everybody has, what is too old, and exceptions without an activity; how many activities went."""
+        await self.number()
         troubled = exists().where(_exceptions.seq == _log.seq)
         has_it = exists().where(_cursors.host == _log.audience, _cursors.seq >= _log.seq)
         slowest = select(func.min(_cursors.seq)).where(_cursors.followed_seq.is_not(None)).scalar_subquery()
@@ -271,3 +290,26 @@ class ActivityLog:
             Logged(row.seq, Kind(row.kind), row.actor, row.recipient, row.inbox, row.body, row.created_ms, row.attempts)
             for row in await tx.execute(query)
         ]
+
+
+async def _number(tx: Transaction) -> int:
+    # One process at a time, until its commit: whoever sees a number sees all that are lower. Rows that another
+    # transaction is about to take away are left to it. Holds no other lock while it waits for the first.
+    await tx.execute(select(func.pg_advisory_xact_lock(_NUMBERING)))
+    result = await tx.execute(_GIVE_NUMBERS)
+    return result.rowcount
+
+
+_NUMBERING = 0x0FED1_0106
+"""The advisory lock of numbering the log; any number that nothing else uses."""
+
+_GIVE_NUMBERS = text(
+    """
+    UPDATE activity_log SET seq = numbered.seq
+    FROM (
+        SELECT id, nextval(pg_get_serial_sequence('activity_log', 'id')) AS seq
+        FROM (SELECT id FROM activity_log WHERE seq IS NULL ORDER BY id FOR UPDATE SKIP LOCKED) AS fresh
+    ) AS numbered
+    WHERE activity_log.id = numbered.id
+    """
+)

@@ -14,7 +14,7 @@ from foundation.errors import Refused
 from outbox.announcer import announce_of
 from outbox.names import audience
 from outbox.soft_lanes import Numbers, VideoOf
-from outbox.totals import TotalsBoard
+from outbox.totals import Board
 from views.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video
 
@@ -50,7 +50,7 @@ class Collections:
         identity: InstanceIdentity,
         catalog: VideoPages,
         peers: Peers,
-        board: TotalsBoard,
+        board: Board,
         numbers: Numbers,
         video_of: VideoOf,
         clock: Clock,

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from federation.peers import Follower, PeerKind, Peers
 from outbox.batching import Batch
-from outbox.totals import Cadence
+from outbox.cadence import Cadence
 
 
 @dataclass(frozen=True, slots=True)

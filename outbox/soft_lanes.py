@@ -10,13 +10,14 @@ from federation.vocabulary.build import encode, view_total, view_viewer
 from foundation.clock import Clock
 from foundation.errors import Refused
 from outbox.bodies import Outgoing
+from outbox.cadence import Due
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier, Served, without_inbox
 from outbox.posting import Outcome
 from outbox.retry import Meaning
 from outbox.routing import Route
-from outbox.tells import TellSlots
-from outbox.totals import Due, TotalsBoard
+from outbox.tells import TellBox
+from outbox.totals import Board
 from views.model import Video
 from views.ports import Tell
 from views.shown import Shown
@@ -48,7 +49,7 @@ class TellLane:
         self,
         *,
         actor: str,
-        slots: TellSlots,
+        slots: TellBox,
         courier: Courier,
         directory: InboxDirectory,
         told: Told,
@@ -79,6 +80,7 @@ class TellLane:
                 return Served(failure=one)
             else:
                 self._courier.dropped.labels("viewer", one.reason).inc()
+                await self._slots.settle([tell])
         if outgoing and self._written is not None:
             await self._written()
         return await self._send(route, outgoing)
@@ -106,9 +108,11 @@ class TellLane:
                 acked_ms = self._clock.now_ms()
                 for tell in parcel.items:
                     await self._told(tell, acked_ms)
+                await self._slots.settle(parcel.items)
                 continue
             if outcome.meaning is Meaning.REFUSED and len(parcel.items) == 1:
                 self._courier.dropped.labels("viewer", "refused").inc()
+                await self._slots.settle(parcel.items)
                 continue
             self._slots.give_back([tell for later in parcels[position:] for tell in later.items])
             if outcome.meaning is Meaning.REFUSED:
@@ -127,7 +131,7 @@ class TotalsLane:
         self,
         *,
         actor: str,
-        board: TotalsBoard,
+        board: Board,
         courier: Courier,
         numbers: Numbers,
         video_of: VideoOf,
@@ -154,7 +158,8 @@ class TotalsLane:
                     self._courier.one_by_one(route.host)
                     return Served(more=True)
                 self._courier.dropped.labels("total", "refused").inc()
-            self._board.delivered(route.cadence, route.host, parcel.items[-1].seq)
+            self._board.delivered(route.cadence, route.host, parcel.items)
+            await self._board.keep()
         return Served(more=self._board.is_due(route.cadence, route.host), sent=len(outgoing))
 
     async def _read(self, due: Sequence[Due]) -> dict[int, tuple[Video, Shown]]:

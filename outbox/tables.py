@@ -22,8 +22,11 @@ from foundation.database import metadata
 activity_log = Table(
     "activity_log",
     metadata,
-    # Cursors compare it, so a number once given is never given again.
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    # Its place in what is said. Cursors compare it, so a number once given is never given again, and none is given
+    # that is lower than one which somebody may have seen: on PostgreSQL, where transactions end in any order, it comes
+    # after the commit (`ActivityLog.number`); until then it is NULL.
+    Column("seq", BigInteger, unique=True),
     Column("activity_id", Text, nullable=False),
     Column("kind", String(16), nullable=False),
     # What it is about (a video's URL): a newer Update of it makes an older one pointless.
@@ -42,6 +45,7 @@ activity_log = Table(
     Index("ix_activity_log_audience_seq", "audience", "seq"),
     Index("ix_activity_log_subject", "subject"),
     Index("ix_activity_log_created_ms", "created_ms"),
+    Index("ix_activity_log_unnumbered", "id", sqlite_where=text("seq IS NULL"), postgresql_where=text("seq IS NULL")),
     sqlite_autoincrement=True,
 )
 

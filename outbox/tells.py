@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from typing import Protocol
 
 from views.ports import Tell
 
@@ -16,8 +17,38 @@ MAX_SLOTS = 1_000_000
 _Slot = tuple[int, bytes]
 
 
+class TellBox(Protocol):
+    """Where tells wait. Several processes may share one (`outbox.shared.tells`): whatever is put anywhere is taken by
+    the one that serves the origin."""
+
+    def put(self, tell: Tell) -> int:
+        """Fill or refresh the viewer's slot; returns how many found no room (0 or 1)."""
+
+    def has(self, host: str) -> bool: ...
+
+    def hosts(self) -> list[str]: ...
+
+    def take(self, host: str, limit: int, now_ms: int) -> tuple[list[Tell], int]:
+        """Up to ``limit`` tells that have not expired, oldest first, out of their slots; and how many had expired."""
+
+    def give_back(self, tells: Iterable[Tell]) -> None:
+        """What could not be delivered, in front again, unless the viewer was told anew meanwhile."""
+
+    def sweep(self, now_ms: int) -> int:
+        """Forget what expired while its origin could not be reached; how many that were."""
+
+    def forget(self, host: str) -> None: ...
+
+    async def settle(self, tells: Iterable[Tell]) -> None:
+        """These were delivered, or are given up. Raises StorageUnavailable: they are told once more then."""
+
+    async def exchange(self) -> int:
+        """Hand over and take in what other processes serve or have put; how many found no room. Raises
+        StorageUnavailable; nothing is lost by that."""
+
+
 class TellSlots:
-    """Slots per origin, in the order they were first filled."""
+    """Those of a single process: slots per origin, in the order they were first filled."""
 
     def __init__(self, max_per_host: int = MAX_PER_HOST, max_slots: int = MAX_SLOTS) -> None:
         self._max = max_per_host
@@ -29,7 +60,6 @@ class TellSlots:
         return self._size
 
     def put(self, tell: Tell) -> int:
-        """Fill or refresh the viewer's slot; returns how many found no room (0 or 1)."""
         slots, slot = self._hosts.get(tell.video.origin, OrderedDict()), _slot(tell)
         if slot not in slots:
             if self._size >= self._max_slots:
@@ -50,7 +80,6 @@ class TellSlots:
         return list(self._hosts)
 
     def take(self, host: str, limit: int, now_ms: int) -> tuple[list[Tell], int]:
-        """Up to ``limit`` tells that have not expired, oldest first, out of their slots; and how many had expired."""
         slots = self._hosts.get(host)
         taken: list[Tell] = []
         expired = 0
@@ -66,7 +95,6 @@ class TellSlots:
         return taken, expired
 
     def give_back(self, tells: Iterable[Tell]) -> None:
-        """What could not be delivered, in front again, unless the viewer was told anew meanwhile."""
         for tell in reversed(list(tells)):
             slots, slot = self._hosts.get(tell.video.origin, OrderedDict()), _slot(tell)
             if slot not in slots and len(slots) < self._max and self._size < self._max_slots:
@@ -76,7 +104,6 @@ class TellSlots:
                 slots.move_to_end(slot, last=False)
 
     def sweep(self, now_ms: int) -> int:
-        """Forget what expired while its origin could not be reached; how many that were."""
         before = len(self)
         for host, slots in list(self._hosts.items()):
             for slot in [slot for slot, tell in slots.items() if tell.expires_ms <= now_ms]:
@@ -88,6 +115,13 @@ class TellSlots:
 
     def forget(self, host: str) -> None:
         self._size -= len(self._hosts.pop(host, ()))
+
+    async def settle(self, tells: Iterable[Tell]) -> None:
+        """They left their slots when they were taken."""
+
+    async def exchange(self) -> int:
+        """There are no other processes."""
+        return 0
 
 
 def _slot(tell: Tell) -> _Slot:

@@ -18,6 +18,7 @@ from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import Plausibility, WatchActionHandler
 from outbox.announcer import OutboxAnnouncer
+from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
@@ -34,7 +35,7 @@ from outbox.routing import PeerRoutes
 from outbox.signers import ActorSigners
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard, TotalsPolicy
+from outbox.totals import TotalsBoard
 from service.directory import ServiceDirectory
 from service.late import Late
 from service.parts import FederationTower, Ground, ViewsTower, rate_limiter

@@ -22,6 +22,7 @@ from inbox.pipeline import Limits, Pipeline, Sender
 from inbox.quarantine import Quarantine
 from inbox.viewing import ViewHandler
 from outbox.announcer import OutboxAnnouncer
+from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.durable_lane import DurableLane
 from outbox.inboxes import InboxDirectory
@@ -32,7 +33,7 @@ from outbox.retry import Meaning, RetryPolicy, meaning
 from outbox.routing import PeerRoutes
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard, TotalsPolicy
+from outbox.totals import TotalsBoard
 from service.sim.network import Letter, Network
 from views.catalog import Catalog
 from views.counters.memory import MemoryCounterStore

@@ -17,6 +17,7 @@ from foundation.database import Database
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from outbox.announcer import OutboxAnnouncer
+from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
@@ -32,7 +33,7 @@ from outbox.routing import PeerRoutes
 from outbox.signers import ActorSigners
 from outbox.soft_lanes import Numbers, TellLane, Told, TotalsLane, VideoOf
 from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard, TotalsPolicy
+from outbox.totals import TotalsBoard
 
 
 class PeerNews:

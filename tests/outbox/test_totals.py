@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from outbox.totals import Cadence, TotalsBoard, TotalsPolicy
+from outbox.cadence import Cadence, TotalsPolicy
+from outbox.totals import TotalsBoard
 
 LIFE = 120_000
 FAST, SLOW = Cadence.FAST, Cadence.SLOW
@@ -21,7 +22,7 @@ def due(on: TotalsBoard, cadence: Cadence, peer: str = "p") -> list[int]:
 def take(on: TotalsBoard, cadence: Cadence, peer: str = "p") -> list[int]:
     found = on.due(cadence, peer)
     if found:
-        on.delivered(cadence, peer, found[-1].seq)
+        on.delivered(cadence, peer, found)
     assert not on.is_due(cadence, peer)
     return [one.video for one in found]
 
@@ -195,7 +196,7 @@ def test_every_peer_ends_up_with_the_newest_numbers(steps: list[tuple[str, objec
             on.sent(cadence, one.video, number)
             if arrives:
                 peers[name].believed[one.video] = (number, now_ms + 2 * LIFE)
-                on.delivered(cadence, name, one.seq)
+                on.delivered(cadence, name, [one])
 
     def wait(duration_ms: int) -> None:
         nonlocal now_ms

@@ -12,7 +12,8 @@ down_revision = None
 def upgrade() -> None:
     op.create_table(
         "activity_log",
-        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("seq", sa.BigInteger(), nullable=True),
         sa.Column("activity_id", sa.Text(), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -22,13 +23,22 @@ def upgrade() -> None:
         sa.Column("inbox", sa.Text(), server_default="", nullable=False),
         sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("seq", name=op.f("pk_activity_log")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_activity_log")),
         sa.UniqueConstraint("activity_id", "audience", name=op.f("uq_activity_log_activity_id_audience")),
+        sa.UniqueConstraint("seq", name=op.f("uq_activity_log_seq")),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_activity_log_audience_seq", "activity_log", ["audience", "seq"], unique=False)
     op.create_index("ix_activity_log_created_ms", "activity_log", ["created_ms"], unique=False)
     op.create_index("ix_activity_log_subject", "activity_log", ["subject"], unique=False)
+    op.create_index(
+        "ix_activity_log_unnumbered",
+        "activity_log",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("seq IS NULL"),
+        postgresql_where=sa.text("seq IS NULL"),
+    )
     op.create_table(
         "delivery_exceptions",
         sa.Column("host", sa.String(length=270), nullable=False),
