@@ -20,6 +20,7 @@ from outbox.durable_lane import DurableLane
 from outbox.followers_due import FollowersDue
 from outbox.lanes import Served
 from outbox.log import FOLLOWERS, ActivityLog
+from outbox.peer_notices import PeerNotices
 from outbox.posting import Outcome
 from outbox.retry import RetryPolicy
 from outbox.routing import Route, RouteBook
@@ -29,7 +30,7 @@ from outbox.tells import TellBox
 from outbox.totals import Board
 from outbox.waiting import wait_for
 from views.model import Video
-from views.ports import Tell
+from views.ports import Notifier, NullNotifier, Tell
 
 _logger = logging.getLogger(__name__)
 
@@ -78,12 +79,14 @@ class Deliverer:
         random: Callable[[], float],
         leases: Leases | None = None,
         moved: Callable[[], Awaitable[Sequence[Video]]] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """``leases`` and ``moved`` (as `FollowersDue` says) where several processes deliver: each serves its hosts."""
         self._leases = leases or Alone()
         self._leases.attend(Holder(self._gained, self._lost))
         self._shared = moved is not None
         self._log = log
+        self._notices = PeerNotices(notifier or NullNotifier(), clock)
         self._slots = slots
         self._board = board
         self._book = book
@@ -149,8 +152,11 @@ class Deliverer:
     def spoke(self, host: str) -> None:
         """The host is alive: its breaker closes, and what waits for it waits no longer than after a first failure."""
         peer = self._peers.get(host)
-        if peer is not None and peer.spoke(self._trouble):
+        if peer is None:
+            return
+        if peer.spoke(self._trouble):
             self._wake.set()
+        self._notices.look(host, peer)
 
     def forget(self, host: str) -> None:
         """The host was blocked: no soft state for it."""
@@ -312,6 +318,7 @@ class Deliverer:
         else:
             # Whatever was due is over: the host was not even asked.
             peer.breaker.broken_off()
+        self._notices.look(host, peer)
         self._wake.set()
 
     async def _round(self, host: str, peer: Standing) -> tuple[Outcome | None, int]:

@@ -24,6 +24,7 @@ from outbox.client_routes import ClientRoutes
 from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
+from outbox.webhooks.routes import WebhookRoutes
 from service import VERSION, admin_routes, health
 from service.applications import ApplicationViews
 from service.config import (
@@ -36,6 +37,7 @@ from service.config import (
 )
 from service.directory import ServiceDirectory
 from service.doors import entrance, outbox, outlet
+from service.hooks import hooks_of, posting, telling, webhooks
 from service.housekeeping import Housekeeping
 from service.late import Late, LateEvents
 from service.logs import server_logger
@@ -85,11 +87,19 @@ class Service:
         events = LateEvents()
         self.federation = federation = federation_tower(ground, events)
         late_views: Late[ViewsTower] = Late()
-        self.outlet = out = outlet(ground, federation, late_views)
+        self._posting = posting(config, ground.clock, ground.metrics)
+        self.webhooks = webhooks(ground, self._posting)
+        self.outlet = out = outlet(ground, federation, late_views, self.webhooks)
         self.views = views = views_tower(
-            ground, out.announcer, identity=federation.identity, quota_of=federation.peers.quota
+            ground,
+            out.announcer,
+            identity=federation.identity,
+            quota_of=federation.peers.quota,
+            notifier=self.webhooks,
+            counted=self.webhooks,
         )
         late_views.value = views
+        self.webhooks.processed = telling(views.telemetry)
         self.outbox = door_out = outbox(ground, federation, views, out)
         events.to.value = door_out.events
         self.directory = ServiceDirectory(federation.identity, views.catalog, ground.database)
@@ -166,6 +176,7 @@ class Service:
             quarantine=self.entrance.quarantine,
             standing=self.outlet.deliverer.standing,
         )
+        WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
         health.setup_routes(
             app.router,
             metrics=ground.metrics,
@@ -191,6 +202,7 @@ class Service:
         await self._put_videos(config)
         await self.views.geo.start()
         await self.views.viewers.start()
+        await self.webhooks.start()
         await self.outlet.deliverer.start()
         await self._say_numbers()
         await self.outlet.probe.start()
@@ -242,6 +254,8 @@ class Service:
         await self.entrance.importer.stop()
         await self.outlet.deliverer.stop()
         self.outlet.poster.close()
+        await self.webhooks.stop()
+        await self._posting.close()
         await self.ground.live.stop()
         try:
             await self.federation.peers.save()
@@ -262,6 +276,7 @@ class Service:
                 await self.outbox.following.reject_all(peer.host)
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
         logging.getLogger().setLevel(config.logging.level.upper())
+        await self.webhooks.replace(hooks_of(config))
         await self.outbox.events.catch_up()
         await self._put_videos(config)
         # It looks at the configured peers when it starts.

@@ -40,7 +40,7 @@ from service.directory import ServiceDirectory
 from service.late import Late
 from service.parts import FederationTower, Ground, ViewsTower, rate_limiter
 from views.model import Video
-from views.ports import Tell
+from views.ports import Notifier, Tell
 from views.shown import Shown
 
 
@@ -75,8 +75,9 @@ class Entrance:
     pipeline: Pipeline
 
 
-def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower]) -> Outlet:
-    """``views`` is built after its announcer and is there when the first delivery asks for it."""
+def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], notifier: Notifier) -> Outlet:
+    """``views`` is built after its announcer and is there when the first delivery asks for it. ``notifier`` hears of
+    peers that go down and come back."""
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     federation, identity, peers = config.federation, tower.identity, tower.peers
     retry = RetryPolicy(
@@ -127,6 +128,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower]) -> O
         clock=clock,
         metrics=metrics,
         random=jitter,
+        notifier=notifier,
     )
     probe = SoftwareProbe(http=tower.asking, book=peers, clock=clock, learned=deliverer.wake)
     announcer = OutboxAnnouncer(

@@ -27,7 +27,7 @@ from service.stores import LiveStores
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
-from views.ports import Announcer, Notifier, NullNotifier, VideoImporter
+from views.ports import Announcer, CountedViews, Notifier, NullNotifier, VideoImporter
 from views.replay import Replays
 from views.resume import ResumePositions
 from views.routes.services import ApiSettings, Command, ViewsApi
@@ -187,8 +187,10 @@ def views_tower(
     identity: InstanceIdentity,
     quota_of: Callable[[str], int],
     notifier: Notifier | None = None,
+    counted: CountedViews | None = None,
 ) -> ViewsTower:
-    """``notifier`` is told what happens; it is built before there is anything to tell of."""
+    """``notifier`` is told what happens; ``counted`` of views, in their transaction;
+    both are built before there is anything to tell of."""
     notifier = notifier or NullNotifier()
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     views = config.views
@@ -211,6 +213,7 @@ def views_tower(
         quota_of=quota_of,
         lifetimes=Lifetimes(views.viewer_lifetime_ms, config.federation.max_expires_ms),
         metrics=metrics,
+        notifier=notifier,
     )
     counter = ViewCounter(
         ground.database,
@@ -220,6 +223,7 @@ def views_tower(
         clock,
         metrics,
         CountingRules(views.view_expiration_ms, config.federation.announce_views_within_ms),
+        told=counted,
     )
     arithmetic = Arithmetic.STRICT if views.watch_time is WatchTime.STRICT else Arithmetic.PEERTUBE
     rules = WatchingRules(

@@ -18,7 +18,8 @@ from views import tallies
 from views.catalog import Catalog
 from views.counters.base import CounterStore
 from views.model import Privacy, Video
-from views.ports import Announcer
+from views.notices import ViewCounted
+from views.ports import Announcer, CountedViews, NullNotifier
 from views.rows import COLUMNS, video_of
 from views.tables import videos
 from views.tallies import HOUR_MS, CountedView
@@ -61,11 +62,14 @@ class ViewCounter:
         clock: Clock,
         metrics: Metrics,
         rules: CountingRules | None = None,
+        *,
+        told: CountedViews | None = None,
     ) -> None:
         self._db = db
         self._catalog = catalog
         self._store = store
         self._announcer = announcer
+        self._told = told or NullNotifier()
         self._clock = clock
         self._rules = rules or CountingRules()
         counted = metrics.counter("fediviews_views_counted_total", "Views counted, by where the viewer is.", ["viewer"])
@@ -117,7 +121,7 @@ class ViewCounter:
         now_ms = self._clock.now_ms()
         activity = hashlib.sha256(f"{actor}\0{activity_id}".encode("utf-8", "surrogatepass")).digest()
 
-        counted = await self._db.write_together(self._count, CountedView(video, now_ms, activity=activity))
+        counted = await self._db.write_together(self._count, CountedView(video, now_ms, activity=activity, source=host))
         if counted is None:
             self._duplicates.inc()
             _log.debug("a counted view of %s was known already, or its video is gone", host)
@@ -131,11 +135,20 @@ class ViewCounter:
         for view, video in zip(views, counted, strict=True):
             if video is not None and video.federated and view.activity is None:
                 await self._announcer.view_counted(tx, video, view.view_id, view.at_ms)
+        await self._told.views_counted(
+            tx,
+            [
+                ViewCounted(video, view.at_ms, view.source, video.views)
+                for view, video in zip(views, counted, strict=True)
+                if video is not None
+            ],
+        )
         return counted
 
     def _committed(self, video: Video) -> None:
         self._catalog.remember(video)
         self._announcer.committed()
+        self._told.committed()
 
     async def flush_moved(self, now_ms: int, *, force: bool = False) -> int:
         """Tell others the counted totals that moved since they were told, each video at most once per

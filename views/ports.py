@@ -6,14 +6,14 @@ to others and what it tells about are committed together or not at all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from foundation.database import Transaction
 from foundation.errors import Refused
 from views.model import Video
-from views.notices import Notice
+from views.notices import Notice, ViewCounted
 from views.stats.model import Stay
 
 
@@ -85,6 +85,15 @@ class Notifier(Protocol):
         """Called from hot places: O(1), neither blocks nor raises. Notices of one ``resource`` stay in their order."""
 
 
+class CountedViews(Protocol):
+    """Where counted views are told of in the transaction that counts them, so that none of them is lost."""
+
+    async def views_counted(self, tx: Transaction, views: Sequence[ViewCounted]) -> None: ...
+
+    def committed(self) -> None:
+        """Those of some transaction are durable."""
+
+
 class VideoImporter(Protocol):
     """Brings in a remote instance's video."""
 
@@ -134,4 +143,10 @@ class NullNotifier:
     """Tells nobody."""
 
     def notify(self, notice: Notice) -> None:
+        return None
+
+    async def views_counted(self, tx: Transaction, views: Sequence[ViewCounted]) -> None:
+        return None
+
+    def committed(self) -> None:
         return None

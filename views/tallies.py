@@ -11,7 +11,7 @@ from sqlalchemy import CursorResult, bindparam, delete, func, select, tuple_, up
 from sqlalchemy.sql import Delete
 
 from foundation.database import Database, Transaction, upsert
-from views.model import Video
+from views.model import LOCAL, Video
 from views.rows import COLUMNS, video_of
 from views.tables import remote_views, video_views, videos
 
@@ -28,13 +28,14 @@ def hour_of(at_ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class CountedView:
-    """One view to be counted. ``activity`` is the hash that a remote view is known by; None for a view of a viewer of
-    ours, which goes by ``view_id``, a fresh UUID."""
+    """One view to be counted. ``activity`` is the hash that a remote view is known by, ``source`` the host that told of
+    it; None and "" for a view of a viewer of ours, which goes by ``view_id``, a fresh UUID."""
 
     video: Video
     at_ms: int
     view_id: str = ""
     activity: bytes | None = None
+    source: str = LOCAL
 
 
 async def add_views(tx: Transaction, views: Sequence[CountedView]) -> list[Video | None]:

@@ -12,7 +12,8 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters.base import CounterStore, Told, Total
 from views.model import LOCAL, Video
-from views.ports import Announcer, Listener, Tell
+from views.notices import TotalReceived
+from views.ports import Announcer, Listener, Notifier, NullNotifier, Tell
 from views.shown import Shown, count_ours, shown
 from views.telling import Telling
 
@@ -77,8 +78,10 @@ class Viewers:
         quota_of: Callable[[str], int],
         lifetimes: Lifetimes | None = None,
         metrics: Metrics | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         self._store = store
+        self._notifier = notifier or NullNotifier()
         self._announcer = announcer
         self._videos = videos
         self._telling = telling
@@ -181,6 +184,7 @@ class Viewers:
         if not await self._store.put_total(video.number, total, now_ms):
             self._stale_totals.inc()
             return False
+        self._notifier.notify(TotalReceived(video, now_ms, host, count))
         await self._moved(video, now_ms)
         return True
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
-from foundation.errors import ConfigError
+from foundation.dialing import is_dialable
+from foundation.errors import ConfigError, Refused
 from foundation.principal import Role
+from foundation.urls import parse_url
 from service.config.entries import Peer, Token, Webhook
 from service.config.model import Config, Federation, GeoIp, Views
 from service.config.spec import public_key_bits
 from service.config.values import format_duration
+from views.notices import NOTICES
 
+EVENTS = tuple(notice.event for notice in NOTICES)
 DEFAULT_CHANNEL = "main"
 """Where a video stands that names no channel."""
 
@@ -23,7 +27,7 @@ def check(config: Config) -> None:
     _tokens(config.tokens, config.federation.minimum_key_bits)
     _unique((f"videos[{n}].uuid", video.uuid) for n, video in enumerate(config.videos))
     _geoip(config.geoip)
-    _webhooks(config.webhooks)
+    _webhooks(config.webhooks, config.federation)
     _unique((f"pages.sites[{n}].host", site.host) for n, site in enumerate(config.pages.sites))
 
 
@@ -98,12 +102,30 @@ def _geoip(geoip: GeoIp) -> None:
         raise ConfigError("geoip.headers", "names no header: give country, subdivision or city, or write never")
 
 
-def _webhooks(webhooks: tuple[Webhook, ...]) -> None:
+def _webhooks(webhooks: tuple[Webhook, ...], federation: Federation) -> None:
     for n, webhook in enumerate(webhooks):
         if webhook.include is not None and webhook.exclude:
             raise ConfigError(f"webhooks[{n}].exclude", "cannot stand beside include: keep one of the two")
         if webhook.include == ():
             raise ConfigError(f"webhooks[{n}].include", "is empty: this webhook would never be told anything")
+        for name, words in (("include", webhook.include or ()), ("exclude", webhook.exclude)):
+            for m, word in enumerate(words):
+                if word not in EVENTS:
+                    raise ConfigError(f"webhooks[{n}].{name}[{m}]", f"is no event: there are {', '.join(EVENTS)}")
+        if not (webhook.allow_private_addresses or federation.allow_private_addresses):
+            _public(f"webhooks[{n}].url", webhook.url, federation)
+    _unique((f"webhooks[{n}]", (webhook.url, webhook.key)) for n, webhook in enumerate(webhooks))
+
+
+def _public(path: str, text: str, federation: Federation) -> None:
+    """What can be seen of a URL before its name is resolved, which is judged again at every connection."""
+    url = parse_url(text)
+    if isinstance(url, Refused):
+        raise ConfigError(path, url.detail)
+    if not is_dialable(url.host):
+        raise ConfigError(path, "is no public address: allow_private_addresses of this webhook is for such a receiver")
+    if url.scheme == "http" and not federation.allow_http:
+        raise ConfigError(path, "must begin with https:// (http is for a receiver with allow_private_addresses)")
 
 
 def _unique(found: Iterable[tuple[str, Hashable]]) -> None:

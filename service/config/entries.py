@@ -84,13 +84,18 @@ class ConfiguredVideo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook:
-    """Who is told of events, signed with ``secret``. ``include`` None: every event that ``exclude`` does not name."""
+    """Who is told of events, signed with ``secret`` (``previous_secret``: for a receiver that does not know that one
+    yet). ``include`` None: every event that ``exclude`` does not name."""
 
     url: HttpUrl
     key: Name
     secret: Annotated[Secret, SecretText()]
+    previous_secret: Annotated[Secret | None, SecretText()] = None
     include: tuple[Event, ...] | None = None
     exclude: tuple[Event, ...] = ()
+    allow_private_addresses: bool = False
+    max_waiting: Annotated[int, Whole(100, 10_000_000)] = 20_000
+    max_age_ms: Annotated[int, Duration("1m", "90d")] = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

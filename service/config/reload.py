@@ -7,7 +7,16 @@ import dataclasses
 from service.config.model import Config
 from service.config.shape import Section, section_of
 
-RELOADABLE = ("peers", "tokens", "videos", "logging.level", "federation.open")
+RELOADABLE = (
+    "peers",
+    "tokens",
+    "videos",
+    "webhooks",
+    "livekit.keys",
+    "livekit.rooms",
+    "logging.level",
+    "federation.open",
+)
 """Keys that take effect without a restart."""
 
 
@@ -28,6 +37,8 @@ def with_reloadable(old: Config, new: Config) -> Config:
         peers=new.peers,
         tokens=new.tokens,
         videos=new.videos,
+        webhooks=new.webhooks,
+        livekit=dataclasses.replace(old.livekit, keys=new.livekit.keys, rooms=new.livekit.rooms),
         logging=dataclasses.replace(old.logging, level=new.logging.level),
         federation=dataclasses.replace(old.federation, open=new.federation.open),
     )

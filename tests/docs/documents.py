@@ -11,11 +11,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
-FEDERATION, REST, OPERATIONS, METRICS = (
-    DOCS / f"{name}.md" for name in ("federation", "rest", "operations", "metrics")
+FEDERATION, REST, OPERATIONS, METRICS, WEBHOOKS = (
+    DOCS / f"{name}.md" for name in ("federation", "rest", "operations", "metrics", "webhooks")
 )
 DECISIONS = DOCS / "adr"
-WRITTEN = (README, REST, OPERATIONS, FEDERATION, METRICS, CHANGELOG)
+WRITTEN = (README, REST, OPERATIONS, FEDERATION, METRICS, WEBHOOKS, CHANGELOG)
 """In the order in which a reader (and the test that runs the examples) goes through them."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

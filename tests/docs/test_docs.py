@@ -39,7 +39,11 @@ from service.config.shape import key_paths, section_of
 
 EVERYWHERE = (*WRITTEN, *sorted(DECISIONS.glob("*.md")))
 SIGNS = {"GET", "POST", "PUT", "DELETE"}
-SECRETS = {"FEDIVIEWS_TOKEN": "a-token-of-a-host-app", "FEDIVIEWS_STATS_TOKEN": "a-token-for-statistics"}
+SECRETS = {
+    "FEDIVIEWS_TOKEN": "a-token-of-a-host-app",
+    "FEDIVIEWS_STATS_TOKEN": "a-token-for-statistics",
+    "FEDIVIEWS_HOOK_SECRET": "a-secret-of-thirty-two-characters-or-more",
+}
 
 
 # Metrics

@@ -18,6 +18,7 @@ ENV = {
     "FEDIVIEWS_TOKEN": "first-token",
     "FEDIVIEWS_STATS_TOKEN": "second-token",
     "FEDIVIEWS_HOOK_SECRET": "hook",
+    "FEDIVIEWS_OLD_HOOK_SECRET": "old-hook",
     "LIVEKIT_SECRET": "livekit",
 }
 PUBLIC_KEY = """-----BEGIN PUBLIC KEY-----

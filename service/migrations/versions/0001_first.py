@@ -198,6 +198,47 @@ def upgrade() -> None:
     op.create_index("ix_viewer_stays_end", "viewer_stays", ["video_number", "end_ms", "watch_time_s"], unique=False)
     op.create_index("ix_viewer_stays_start", "viewer_stays", ["video_number", "start_ms", "watch_time_s"], unique=False)
     op.create_table(
+        "webhook_hooks",
+        sa.Column("hook", sa.String(length=16), nullable=False),
+        sa.Column("sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("dropped", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("untold", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("failures", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("success_ms", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(length=64), nullable=True),
+        sa.Column("error_ms", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("hook", name=op.f("pk_webhook_hooks")),
+    )
+    op.create_table(
+        "webhook_outcomes",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("hook", sa.String(length=16), nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
+        sa.Column("event_id", sa.String(length=40), nullable=False),
+        sa.Column("outcome", sa.String(length=16), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("queued_ms", sa.BigInteger(), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_webhook_outcomes")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_webhook_outcomes_hook_seq", "webhook_outcomes", ["hook", "seq"], unique=False)
+    op.create_table(
+        "webhook_queue",
+        sa.Column("seq", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("hook", sa.String(length=16), nullable=False),
+        sa.Column("resource", sa.String(length=300), nullable=False),
+        sa.Column("event", sa.String(length=32), nullable=False),
+        sa.Column("event_id", sa.String(length=40), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("created_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_webhook_queue")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_webhook_queue_hook_seq", "webhook_queue", ["hook", "seq"], unique=False)
+    op.create_table(
         "resume_positions",
         sa.Column("user_hash", sa.LargeBinary(length=16), nullable=False),
         sa.Column("video_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),

@@ -1,0 +1,1 @@
+"""Webhooks: what happens here, told to host applications. Gathered, kept in SQL, delivered in order per video."""
