@@ -28,7 +28,9 @@ class Batch(enum.Enum):
 
 
 @dataclass(slots=True)
-class _Doubt:
+class Doubt:
+    """Of one host: Collections that broke it in a row, those it refused, and until when it gets none."""
+
     doubts: int = 0
     refusals: int = 0
     until_ms: int = 0
@@ -38,7 +40,7 @@ class BatchMemory:
     """Remembers refusals per host, for a while: Collections are tried again after it. Bounded; the oldest go first."""
 
     def __init__(self, max_hosts: int = MAX_HOSTS) -> None:
-        self._hosts: OrderedDict[str, _Doubt] = OrderedDict()
+        self._hosts: OrderedDict[str, Doubt] = OrderedDict()
         self._max = max_hosts
 
     def __len__(self) -> int:
@@ -66,8 +68,17 @@ class BatchMemory:
         if doubt.doubts >= DOUBTS:
             self.refused(host, now_ms)
 
-    def _of(self, host: str) -> _Doubt:
-        doubt = self._hosts.setdefault(host, _Doubt())
+    def get(self, host: str) -> Doubt | None:
+        return self._hosts.get(host)
+
+    def recall(self, host: str, doubt: Doubt) -> None:
+        """What an earlier run learnt; what this one learnt stands."""
+        if host not in self._hosts:
+            self._of(host)
+            self._hosts[host] = doubt
+
+    def _of(self, host: str) -> Doubt:
+        doubt = self._hosts.setdefault(host, Doubt())
         self._hosts.move_to_end(host)
         if len(self._hosts) > self._max:
             self._hosts.popitem(last=False)

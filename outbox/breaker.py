@@ -41,7 +41,7 @@ class Breaker:
     failures: int = 0
     since_ms: int = 0
     days: int = 0
-    _day: int = -1
+    failed_on_day: int = -1
 
     def begins(self) -> None:
         """Something is sent to the host now: through an open breaker that is a probe."""
@@ -52,8 +52,8 @@ class Breaker:
         if self.failures == 0:
             self.since_ms = now_ms
         self.failures += 1
-        if now_ms // DAY_MS != self._day:
-            self._day = now_ms // DAY_MS
+        if now_ms // DAY_MS != self.failed_on_day:
+            self.failed_on_day = now_ms // DAY_MS
             self.days += 1
         if self.state is BreakerState.HALF_OPEN or self.failures >= policy.open_after:
             self.state = BreakerState.OPEN
@@ -64,7 +64,7 @@ class Breaker:
             self.state = BreakerState.OPEN
 
     def succeeded(self) -> None:
-        self.state, self.failures, self.since_ms, self.days, self._day = BreakerState.CLOSED, 0, 0, 0, -1
+        self.state, self.failures, self.since_ms, self.days, self.failed_on_day = BreakerState.CLOSED, 0, 0, 0, -1
 
     def spoke(self) -> bool:
         """The host sent something that it signed. It counts as one that failed once until a delivery arrives; whether

@@ -25,7 +25,7 @@ from outbox.posting import Outcome
 from outbox.retry import RetryPolicy
 from outbox.routing import Route, RouteBook
 from outbox.soft_lanes import Numbers, TellLane, TotalsLane
-from outbox.standing import Standing, Standings, TroublePolicy
+from outbox.standing import HostHealth, NoHealth, Standing, Standings, TroublePolicy
 from outbox.tells import TellBox
 from outbox.totals import Board
 from outbox.waiting import wait_for
@@ -80,11 +80,13 @@ class Deliverer:
         leases: Leases | None = None,
         moved: Callable[[], Awaitable[Sequence[Video]]] | None = None,
         notifier: Notifier | None = None,
+        health: HostHealth | None = None,
     ) -> None:
         """``leases`` and ``moved`` (as `FollowersDue` says) where several processes deliver: each serves its hosts."""
         self._leases = leases or Alone()
         self._leases.attend(Holder(self._gained, self._lost))
         self._shared = moved is not None
+        self._health = health or NoHealth()
         self._log = log
         self._notices = PeerNotices(notifier or NullNotifier(), clock)
         self._slots = slots
@@ -94,7 +96,7 @@ class Deliverer:
         self._rules = rules
         self._clock = clock
         self._random = random
-        self._peers = Standings()
+        self._peers = Standings(recall=self._health.recall)
         self._trouble = TroublePolicy(rules.retry, soft_max_ms=rules.soft_max_ms)
         self._due = FollowersDue(
             board=board,
@@ -158,6 +160,12 @@ class Deliverer:
             self._wake.set()
         self._notices.look(host, peer)
 
+    def hurry(self, host: str) -> None:
+        """An administrator wants what waits for this host to be tried now, whatever it did before."""
+        peer = self._peers[host]
+        peer.durable, peer.not_before_ms, peer.soft_before_ms = True, 0, 0
+        self._wake.set()
+
     def forget(self, host: str) -> None:
         """The host was blocked: no soft state for it."""
         self._slots.forget(host)
@@ -191,9 +199,7 @@ class Deliverer:
 
     async def start(self) -> None:
         """Begin with what a restart left undelivered. Raises StorageUnavailable."""
-        for host in await self._log.owed():
-            if self._leases.holds(host):
-                self._peers[host].durable = True
+        await self._look_at_all()
         self._main = asyncio.create_task(self._run(), name="deliverer")
 
     async def stop(self) -> None:
@@ -218,6 +224,15 @@ class Deliverer:
             for task in late:
                 task.cancel()
         self._due.look_again()
+
+        def theirs(host: str) -> bool:
+            return shard_of(host, self._leases.shards) == shard
+
+        try:
+            await self._health.save(theirs)
+        except StorageUnavailable:
+            _logger.warning("how deliveries to some hosts went lately is lost")
+        self._peers.forget(theirs)
 
     async def _run(self) -> None:
         while True:
@@ -261,11 +276,15 @@ class Deliverer:
             self._slots.sweep(self._clock.now_ms())
 
     async def _look_at_all(self) -> None:
-        """Of hosts that came to this process with what they are owed."""
+        """Of hosts that came to this process with what they are owed, and how it went with them before."""
         try:
+            await self._health.load()
             for host in await self._log.owed():
                 if self._leases.holds(host):
                     self._peers[host].durable = True
+            for host in self._health.troubled():
+                if self._leases.holds(host):
+                    self._peers[host]  # So that a word of theirs closes their breakers.
         except StorageUnavailable:
             self._look_back = True
             raise
@@ -313,8 +332,10 @@ class Deliverer:
             peer.broken_off(ours, STORE_WAIT_MS, now_ms)
         elif failure is not None:
             peer.failed(failure, self._trouble, self._random, now_ms)
+            self._health.failed(host, failure.reason)
         elif sent:
             peer.succeeded(now_ms)
+            self._health.arrived(host)
         else:
             # Whatever was due is over: the host was not even asked.
             peer.breaker.broken_off()

@@ -39,11 +39,11 @@ def without_inbox(refusal: Refused) -> Outcome:
 class Courier:
     """Posts parcels to a peer, and remembers who does not take Collections."""
 
-    def __init__(self, poster: Poster, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, poster: Poster, clock: Clock, metrics: Metrics, *, batches: BatchMemory | None = None) -> None:
         self._poster = poster
         self._clock = clock
         self._serial = 0
-        self._batches = BatchMemory()
+        self._batches = batches if batches is not None else BatchMemory()
         self.dropped = metrics.counter(
             "fediviews_undelivered_total", "Activities that were given up, by kind and reason", ["kind", "reason"]
         )

@@ -63,19 +63,6 @@ class Logged:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """An activity that one peer does not take, as shown to administrators."""
-
-    host: str
-    activity_id: str
-    kind: Kind
-    reason: str
-    attempts: int
-    next_try_ms: int
-    set_aside: bool
-
-
 class ActivityLog:
     """The log. Methods with ``tx`` write through the caller's transaction, the others through their own."""
 
@@ -236,22 +223,6 @@ class ActivityLog:
         """Hosts that hear what is said to followers."""
         async with self._database.read() as tx:
             return set(await tx.scalars(select(_cursors.host).where(_cursors.followed_seq.is_not(None))))
-
-    async def troubles(self, limit: int = 100) -> list[Trouble]:
-        """Activities that some peer does not take, newest first."""
-        query = (
-            select(delivery_exceptions, _log.activity_id, _log.kind)
-            .join(activity_log, _log.seq == _exceptions.seq)
-            .order_by(_exceptions.seq.desc())
-            .limit(limit)
-        )
-        async with self._database.read() as tx:
-            return [
-                Trouble(
-                    row.host, row.activity_id, Kind(row.kind), row.reason, row.attempts, row.next_try_ms, row.set_aside
-                )
-                for row in await tx.execute(query)
-            ]
 
     async def purge(self, created_before_ms: int) -> int:
         """Drop what everybody has, what is too old, and exceptions without an activity; how many activities went."""

@@ -49,7 +49,7 @@ class Outcome:
 class Poster:
     """Signs in a small thread pool (an RSA signature costs a quarter of a millisecond) and posts.
 
-    ``signer_of`` gives the signer of one of our actors by its URL.
+    ``signer_of`` gives the signer of one of our actors by its URL. ``posted`` is told of every request and its size.
     """
 
     def __init__(
@@ -61,11 +61,13 @@ class Poster:
         metrics: Metrics,
         observe_date: DateObserver,
         threads: int = 2,
+        posted: Callable[[str, int], None] = lambda _host, _size: None,
     ) -> None:
         self._http = http
         self._signer_of = signer_of
         self._clock = clock
         self._observe_date = observe_date
+        self._posted = posted
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sign")
         posts = metrics.counter("fediviews_deliveries_total", "Signed POSTs to peers by what came of them", ["outcome"])
         self._counts = {one: posts.labels(one.value) for one in Meaning}
@@ -85,6 +87,7 @@ class Poster:
             )
         except ValueError:
             return Outcome(Meaning.REFUSED, "bad_inbox")
+        self._posted(host, len(body))
         try:
             answer = await self._http.post(
                 url, body, headers={**signed, "Content-Type": CONTENT_TYPE, "Accept": ACCEPT}

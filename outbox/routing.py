@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from federation.peers import Follower, PeerKind, Peers
+from federation.peers import Follower, PeerKind, Peers, Switch
 from outbox.batching import Batch
 from outbox.cadence import Cadence
 
@@ -30,6 +31,25 @@ class Route:
     yours: bool = False
     clock_ahead_ms: int = 0
     blocked: bool = False
+
+
+class BatchReason(enum.Enum):
+    """Why a peer gets several activities together, or one by one."""
+
+    CONFIGURED = "configured"
+    """``peers[].batch`` says so."""
+
+    SOFTWARE = "software"
+    """Its NodeInfo names software that is known to take Collections, or to take none."""
+
+    OFFERED = "offered"
+    """A Fediviews whose NodeInfo offers it, or does not."""
+
+    REFUSED = "refused"
+    """It refused one lately: one by one, for a while."""
+
+    UNKNOWN = "unknown"
+    """Its NodeInfo was not read yet: one by one."""
 
 
 class RouteBook(Protocol):
@@ -73,6 +93,15 @@ class PeerRoutes:
     def _clock_ahead_ms(self, host: str) -> int:
         """PeerTube holds what expires against its own clock; our own kind takes our clock out by itself."""
         return 0 if self._peers.kind(host) is PeerKind.FEDIVIEWS else -self._peers.clock_offset_ms(host)
+
+    def batch_reason(self, host: str) -> BatchReason:
+        """Where ``Route.batch`` comes from."""
+        if self._peers.policy(host).batch is not Switch.AUTO:
+            return BatchReason.CONFIGURED
+        kind = self._peers.kind(host)
+        if kind is PeerKind.UNKNOWN:
+            return BatchReason.UNKNOWN
+        return BatchReason.OFFERED if kind is PeerKind.FEDIVIEWS else BatchReason.SOFTWARE
 
     def follower_hosts(self) -> Sequence[str]:
         self._refresh()

@@ -3,8 +3,9 @@ monotonic milliseconds."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from outbox.breaker import Breaker, BreakerPolicy, BreakerState
 from outbox.posting import Outcome
@@ -96,30 +97,83 @@ class Standing:
         """Whether a host with nothing to do need not be remembered."""
         if self.busy or self.exception_ms is not None:
             return False
-        life_ms = FORGET_FAILURE_MS if self.breaker.state is BreakerState.CLOSED else FORGET_OPEN_MS
-        return not self.failures or now_ms - self.failed_ms > life_ms
+        return not self.failures or is_forgotten(self.breaker, self.failed_ms, now_ms)
+
+
+def is_forgotten(breaker: Breaker, failed_ms: int, now_ms: int) -> bool:
+    """Whether trouble is so long ago that it says nothing any more."""
+    return now_ms - failed_ms > (FORGET_FAILURE_MS if breaker.state is BreakerState.CLOSED else FORGET_OPEN_MS)
+
+
+class HostHealth(Protocol):
+    """Hears how rounds ended, and knows how they ended in earlier runs and in other processes."""
+
+    async def load(self) -> None:
+        """Before hosts are served. Raises StorageUnavailable."""
+
+    async def save(self, hosts: Callable[[str], bool] | None = None) -> int:
+        """Of these hosts, after they were served. Raises StorageUnavailable."""
+
+    def recall(self, host: str) -> Standing | None: ...
+
+    def troubled(self) -> Sequence[str]: ...
+
+    def arrived(self, host: str) -> None: ...
+
+    def failed(self, host: str, reason: str) -> None: ...
+
+
+class NoHealth:
+    """Remembers nothing."""
+
+    async def load(self) -> None:
+        return None
+
+    async def save(self, hosts: Callable[[str], bool] | None = None) -> int:
+        return 0
+
+    def recall(self, host: str) -> Standing | None:
+        return None
+
+    def troubled(self) -> Sequence[str]:
+        return ()
+
+    def arrived(self, host: str) -> None:
+        return None
+
+    def failed(self, host: str, reason: str) -> None:
+        return None
 
 
 class Standings:
     """Those of all hosts with something to do or in trouble. Bounded by who follows us, whom we tell of viewers, and
-    ``max_idle`` more."""
+    ``max_idle`` more. ``recall`` says where a host stood before it was last forgotten."""
 
-    def __init__(self, max_idle: int = MAX_IDLE) -> None:
+    def __init__(self, max_idle: int = MAX_IDLE, *, recall: Callable[[str], Standing | None] = lambda _: None) -> None:
         self._hosts: dict[str, Standing] = {}
         self._max_idle = max_idle
+        self._recall = recall
 
     def __len__(self) -> int:
         return len(self._hosts)
 
     def __getitem__(self, host: str) -> Standing:
         """The host's, made when it has none."""
-        return self._hosts.setdefault(host, Standing())
+        standing = self._hosts.get(host)
+        if standing is None:
+            standing = self._hosts[host] = self._recall(host) or Standing()
+        return standing
 
     def get(self, host: str) -> Standing | None:
         return self._hosts.get(host)
 
     def items(self) -> Iterator[tuple[str, Standing]]:
         return iter(self._hosts.items())
+
+    def forget(self, hosts: Callable[[str], bool]) -> None:
+        """Those that another process serves from now on."""
+        for host in [host for host, peer in self._hosts.items() if not peer.busy and hosts(host)]:
+            del self._hosts[host]
 
     def troubled(self) -> dict[str, str]:
         """Hosts whose last delivery failed, and why."""

@@ -71,3 +71,30 @@ delivery_exceptions = Table(
     Column("set_aside", Boolean, nullable=False, server_default=false()),
     Index("ix_delivery_exceptions_next_try_ms", "set_aside", "next_try_ms"),
 )
+
+delivery_health = Table(
+    "delivery_health",
+    metadata,
+    Column("host", String(270), primary_key=True),
+    # When it last took something, and the last thing that went wrong.
+    Column("arrived_ms", BigInteger),
+    Column("error", String(64), nullable=False),
+    Column("error_ms", BigInteger),
+    # The trouble it is in: ``outbox.health.Health`` says what each means.
+    Column("failures", Integer, nullable=False),
+    Column("days", Integer, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("failed_ms", BigInteger, nullable=False),
+    Column("try_ms", BigInteger, nullable=False),
+    Column("soft_try_ms", BigInteger, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("breaker", String(16), nullable=False),
+    # Collections that it refused.
+    Column("refusals", Integer, nullable=False),
+    Column("singles_until_ms", BigInteger, nullable=False),
+    # What was sent to it in the hour before.
+    Column("posts", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("kept_ms", BigInteger, nullable=False),
+    Index("ix_delivery_health_kept_ms", "kept_ms"),
+)

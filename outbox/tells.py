@@ -26,6 +26,9 @@ class TellBox(Protocol):
 
     def has(self, host: str) -> bool: ...
 
+    def waiting(self, host: str) -> int:
+        """Viewers to be told to this host, as far as this process serves it."""
+
     def hosts(self) -> list[str]: ...
 
     def take(self, host: str, limit: int, now_ms: int) -> tuple[list[Tell], int]:
@@ -75,6 +78,10 @@ class TellSlots:
 
     def has(self, host: str) -> bool:
         return host in self._hosts
+
+    def waiting(self, host: str) -> int:
+        """Viewers to be told to this host."""
+        return len(self._hosts.get(host, ()))
 
     def hosts(self) -> list[str]:
         return list(self._hosts)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 
+from foundation.clock import SystemClock
 from foundation.errors import ConfigError, FediviewsError
 from foundation.principal import Role
 from service.config import Config
 from service.config.admin_token import FILE_NAME, generate_admin_token
+from service.peer_table import peer_lines, undelivered_lines
 
 TIMEOUT_S = 30
 
@@ -32,26 +36,35 @@ async def unfollow(config: Config, host: str) -> int:
     return 0
 
 
-async def print_peers(config: Config) -> int:
-    """Every known peer, a line each."""
+async def print_peers(config: Config, *, as_json: bool = False) -> int:
+    """Every known peer and how deliveries to it stand: a line each, or as REST says it."""
     answer = await _ask(config, "GET", "/api/v1/server/peers")
-    rows = [
-        (
-            peer["host"],
-            peer["software"] or "-",
-            peer["following"] or "-",
-            "yes" if peer["follower"] else "-",
-            "blocked" if peer["blocked"] else f"{peer['clockOffsetMs']} ms",
-            peer["breaker"],
-            peer["trouble"] or "-",
-        )
-        for peer in answer["data"]
-    ]
-    titles = ("HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK", "BREAKER", "TROUBLE")
-    widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
-    for row in [titles, *rows]:
-        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    _print(answer["data"], peer_lines, as_json)
     return 0
+
+
+async def print_undelivered(config: Config, host: str | None, *, as_json: bool = False) -> int:
+    """What peers (or one) do not take, and why."""
+    query = "" if host is None else f"?host={quote(host, safe='')}"
+    answer = await _ask(config, "GET", f"/api/v1/server/undelivered{query}")
+    _print(answer["data"], undelivered_lines, as_json)
+    return 0
+
+
+async def judge_undelivered(config: Config, verdict: str, host: str, activity_id: str | None) -> int:
+    """``retry`` or ``drop`` one activity, or all, that a host does not take."""
+    query = "" if activity_id is None else f"?id={quote(activity_id, safe='')}"
+    path = f"/api/v1/server/peers/{quote(host, safe='')}/undelivered/{verdict}{query}"
+    changed = (await _ask(config, "POST", path))["changed"]
+    print(f"{changed} to be tried again" if verdict == "retry" else f"{changed} given up")
+    return 0
+
+
+def _print(
+    data: list[dict[str, Any]], lines: Callable[[Sequence[dict[str, Any]], int], list[str]], as_json: bool
+) -> None:
+    text = json.dumps(data, indent=2) if as_json else "\n".join(lines(data, SystemClock().now_ms()))
+    print(text)
 
 
 async def _ask(config: Config, method: str, path: str, body: object = None) -> Any:

@@ -16,10 +16,10 @@ from foundation.tokens import TokenBook
 from foundation.urls import parse_host
 from foundation.web import bearer_token
 from inbox.quarantine import Entry, Quarantine
-from outbox.breaker import BreakerState
 from outbox.events import OutboxEvents
 from outbox.following import Following
-from outbox.standing import Standing
+from outbox.report import Delivery, DeliveryReports
+from outbox.waiting import available
 
 MAX_LISTED = 1_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -33,10 +33,8 @@ def setup_routes(
     following: Following,
     events: OutboxEvents,
     quarantine: Quarantine,
-    standing: Callable[[str], Standing | None],
+    reports: DeliveryReports,
 ) -> None:
-    """``standing`` tells where a host stands with deliveries."""
-
     def for_admins(handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
             principal = tokens.require(bearer_token(request), Role.ADMIN)
@@ -45,7 +43,8 @@ def setup_routes(
         return guarded
 
     async def list_peers(_: web.Request) -> web.Response:
-        data = [_peer(view, standing(view.host)) for view in peers.list_peers()]
+        delivery_to = await reports.read()
+        data = [_peer(view, delivery_to(view.host)) for view in peers.list_peers()]
         return web.json_response({"total": len(data), "data": data})
 
     async def judge(request: web.Request) -> web.Response:
@@ -65,28 +64,49 @@ def setup_routes(
         entries = quarantine.newest(MAX_LISTED, host=request.query.get("host"))
         return web.json_response({"total": len(entries), "data": [_entry(entry) for entry in entries]})
 
-    router.add_get("/api/v1/server/peers", for_admins(list_peers))
+    router.add_get("/api/v1/server/peers", for_admins(available(list_peers)))
     router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", for_admins(judge))
     router.add_get("/api/v1/server/quarantine", for_admins(list_refusals))
 
 
-def _peer(view: PeerView, standing: Standing | None) -> dict[str, object]:
+def _peer(view: PeerView, delivery: Delivery) -> dict[str, object]:
     software = None if view.software is None else f"{view.software.name} {view.software.version}"
+    health = delivery.health
     return {
         "host": view.host,
         "kind": view.kind.value,
         "software": software,
         "clockOffsetMs": view.clock_offset_ms,
-        "lastSeen": None if view.last_seen_ms is None else iso_ms(view.last_seen_ms),
+        "lastSeen": _instant(view.last_seen_ms),
         "blocked": view.blocked,
         "listed": view.listed,
         "follower": view.follower,
         "following": None if view.following is None else view.following.value,
-        "trouble": standing.last_error if standing is not None and standing.failures else None,
-        "breaker": (BreakerState.CLOSED if standing is None else standing.breaker.state).value,
-        "failures": 0 if standing is None else standing.failures,
-        "failureDays": 0 if standing is None else standing.breaker.days,
+        "trouble": health.error if health.failures else None,
+        "breaker": health.breaker.value,
+        "failures": health.failures,
+        "failureDays": health.days,
+        "delivery": {
+            "waiting": delivery.queue.waiting,
+            "oldest": _instant(delivery.queue.oldest_ms),
+            "setAside": delivery.queue.set_aside,
+            "totals": delivery.totals,
+            "viewers": delivery.viewers,
+            "lastSuccess": _instant(health.arrived_ms),
+            "lastError": health.error or None,
+            "lastErrorAt": _instant(health.error_ms),
+            "nextTry": _instant(delivery.next_try_ms),
+            "batch": delivery.batch.value,
+            "batchReason": delivery.batch_reason.value,
+            "singlesUntil": _instant(health.singles_until_ms or None),
+            "postsPerHour": health.posts,
+            "bytesPerHour": health.bytes,
+        },
     }
+
+
+def _instant(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso_ms(at_ms)
 
 
 def _entry(entry: Entry) -> dict[str, object]:

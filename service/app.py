@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -25,7 +26,7 @@ from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
-from service import VERSION, admin_routes, health
+from service import VERSION, admin_routes, delivery_routes, health
 from service.applications import ApplicationViews
 from service.config import (
     Config,
@@ -43,6 +44,7 @@ from service.late import Late, LateEvents
 from service.logs import server_logger
 from service.pages import Pages
 from service.parts import Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
+from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
 from service.stores import live_stores, open_database
 from service.tasks import TaskRunner
@@ -115,10 +117,13 @@ class Service:
         self.clients = ClientAuthenticator(
             tokens=self.tokens, profile=federation.profile, clock=ground.clock, clients=_signed_clients(config.tokens)
         )
-        self.housekeeping = Housekeeping(ground, federation, views, door_out, self.entrance, events)
+        self.housekeeping = Housekeeping(ground, federation, views, out, door_out, self.entrance, events)
         views.catalog.gone = self._forget_video
         self._tasks = TaskRunner(self.housekeeping.tasks(), ground.clock, ground.metrics)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
+        self._peer_gauges = PeerGauges(
+            out.reports, federation.peers, ground.clock, ground.metrics, limit=config.federation.peer_metrics
+        )
         self.app = self._application()
         self._runner: web.AppRunner | None = None
 
@@ -174,13 +179,16 @@ class Service:
             following=self.outbox.following,
             events=self.outbox.events,
             quarantine=self.entrance.quarantine,
-            standing=self.outlet.deliverer.standing,
+            reports=self.outlet.reports,
+        )
+        delivery_routes.setup_routes(
+            app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.deliverer.hurry
         )
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
         health.setup_routes(
             app.router,
             metrics=ground.metrics,
-            refresh=self._scopes.refresh,
+            refresh=self._refresh_gauges,
             checks={"database": ground.database.check, "live": ground.live.check},
             principal_of=self.tokens.authenticate,
             client_address=lambda request: client_address(request, config.listen.trusted_proxies),
@@ -244,10 +252,7 @@ class Service:
         await self._tasks.stop()
         await self.views.recorder.stop()
         await self.views.geo.stop()
-        try:
-            await self.views.resume.flush()
-        except StorageUnavailable as problem:
-            log.warning("the last resume positions are lost: %s", problem)
+        await _kept(self.views.resume.flush, "the last resume positions are")
         await self.outbox.following.stop()
         await self.outbox.events.stop()
         await self.outlet.probe.stop()
@@ -256,11 +261,9 @@ class Service:
         self.outlet.poster.close()
         await self.webhooks.stop()
         await self._posting.close()
+        await _kept(self.outlet.health.save, "how deliveries went lately is")
         await self.ground.live.stop()
-        try:
-            await self.federation.peers.save()
-        except StorageUnavailable as problem:
-            log.warning("what was learnt of peers is lost: %s", problem)
+        await _kept(self.federation.peers.save, "what was learnt of peers is")
         await self.federation.asking.close()
         await self.federation.delivering.close()
         await self.ground.database.close()
@@ -298,6 +301,10 @@ class Service:
         await self.housekeeping.forget_video(video)
         self.push.moved(video)
 
+    async def _refresh_gauges(self) -> None:
+        await self._scopes.refresh()
+        await self._peer_gauges.refresh()
+
     async def _shown(self, video: Video) -> int:
         return (await self.views.viewers.shown(video)).viewers
 
@@ -318,6 +325,13 @@ class Service:
         if isinstance(verdict, Refused):
             return verdict
         return self.federation.peers.may_speak(authority(verdict.actor) or "")
+
+
+async def _kept(save: Callable[[], Awaitable[object]], what: str) -> None:
+    try:
+        await save()
+    except StorageUnavailable as problem:
+        log.warning("%s lost: %s", what, problem)
 
 
 def _signed_clients(tokens: tuple[Token, ...]) -> list[SignedClient]:

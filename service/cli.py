@@ -48,7 +48,20 @@ def _parser() -> argparse.ArgumentParser:
 
     add("serve", _serve, "run the service until Ctrl-C or SIGTERM; SIGHUP reads peers, tokens and videos again")
     add("check-config", _check_config, "say whether the configuration can be used")
-    add("peers", _peers, "list the peers that a running service knows")
+    add("peers", _peers, "list the peers that a running service knows, and how deliveries to them stand").add_argument(
+        "--json", action="store_true", help="as GET /api/v1/server/peers says it"
+    )
+    undelivered = add("undelivered", _undelivered, "list the activities that peers do not take, and why")
+    undelivered.add_argument("host", nargs="?", help="of this peer alone")
+    undelivered.add_argument("--json", action="store_true", help="as GET /api/v1/server/undelivered says it")
+    for verdict, text in (
+        ("retry", "let what a peer did not take be tried again, now"),
+        ("drop", "give up what a peer does not take"),
+    ):
+        judged = add(verdict, _judge_undelivered, text)
+        judged.set_defaults(verdict=verdict)
+        judged.add_argument("host", help="the peer, as `fediviews undelivered` shows it")
+        judged.add_argument("id", nargs="?", help="of the activity; all of them when there is none")
     for name, command, text in (
         ("follow", _follow, "let a running service follow a host"),
         ("unfollow", _unfollow, "let a running service stop following a host"),
@@ -126,7 +139,17 @@ def _unfollow(arguments: argparse.Namespace) -> int:
 
 
 def _peers(arguments: argparse.Namespace) -> int:
-    return _run(admin_client.print_peers(load_config(arguments.config, os.environ)))
+    return _run(admin_client.print_peers(load_config(arguments.config, os.environ), as_json=arguments.json))
+
+
+def _undelivered(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.print_undelivered(config, arguments.host, as_json=arguments.json))
+
+
+def _judge_undelivered(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.judge_undelivered(config, arguments.verdict, arguments.host, arguments.id))
 
 
 def _run(work: Coroutine[Any, Any, int]) -> int:

@@ -18,18 +18,23 @@ from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import Plausibility, WatchActionHandler
 from outbox.announcer import OutboxAnnouncer
+from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.events import OutboxEvents
 from outbox.following import Following
+from outbox.health_book import HealthBook
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier
+from outbox.ledger import Ledger
 from outbox.log import ActivityLog
 from outbox.members import Collections
 from outbox.posting import Poster
 from outbox.probe import SoftwareProbe
+from outbox.queues import Queues
+from outbox.report import DeliveryReports
 from outbox.retry import RetryPolicy
 from outbox.routing import PeerRoutes
 from outbox.signers import ActorSigners
@@ -52,6 +57,9 @@ class Outlet:
     board: TotalsBoard
     routes: PeerRoutes
     poster: Poster
+    health: HealthBook
+    reports: DeliveryReports
+    queues: Queues
     probe: SoftwareProbe
     deliverer: Deliverer
     announcer: OutboxAnnouncer
@@ -96,14 +104,20 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
 
     log, slots, routes = ActivityLog(ground.database), TellSlots(), PeerRoutes(peers)
     board = TotalsBoard(TotalsPolicy(config.views.viewer_lifetime_ms))
+    ledger, batches = Ledger(clock, federation.max_peers), BatchMemory(federation.max_peers)
+    health = HealthBook(
+        database=ground.database, ledger=ledger, batches=batches, clock=clock, max_hosts=federation.max_peers
+    )
     poster = Poster(
         http=tower.delivering,
         signer_of=ActorSigners(tower.keys.private_key),
         clock=clock,
         metrics=metrics,
         observe_date=peers.observe_date,
+        threads=federation.signing_threads,
+        posted=ledger.posted,
     )
-    courier, directory = Courier(poster, clock, metrics), InboxDirectory(tower.actors, clock)
+    courier, directory = Courier(poster, clock, metrics, batches=batches), InboxDirectory(tower.actors, clock)
     actor = identity.actor_url
     deliverer = Deliverer(
         log=log,
@@ -124,17 +138,26 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
             TotalsLane(actor=actor, board=board, courier=courier, numbers=numbers, video_of=video_of, clock=clock),
         ),
         numbers=numbers,
-        rules=DeliveryRules(announce_within_ms=federation.announce_within_ms, retry=retry),
+        rules=DeliveryRules(
+            announce_within_ms=federation.announce_within_ms,
+            concurrency=federation.deliveries_at_once,
+            troubled=federation.probes_at_once,
+            retry=retry,
+        ),
         clock=clock,
         metrics=metrics,
         random=jitter,
         notifier=notifier,
+        health=health,
     )
+    health.live = deliverer.standing
+    queues = Queues(ground.database)
+    reports = DeliveryReports(health=health, queues=queues, routes=routes, board=board, slots=slots, clock=clock)
     probe = SoftwareProbe(http=tower.asking, book=peers, clock=clock, learned=deliverer.wake)
     announcer = OutboxAnnouncer(
         identity=identity, log=log, deliverer=deliverer, peers=peers, ask_software=probe.ask, clock=clock
     )
-    return Outlet(log, board, routes, poster, probe, deliverer, announcer)
+    return Outlet(log, board, routes, poster, health, reports, queues, probe, deliverer, announcer)
 
 
 def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outlet) -> Outbox:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from service import overload
-from service.doors import Entrance, Outbox
+from service.doors import Entrance, Outbox, Outlet
 from service.late import LateEvents
 from service.parts import FederationTower, Ground, ViewsTower
 from service.tasks import Task
@@ -26,6 +26,7 @@ class Housekeeping:
         ground: Ground,
         federation: FederationTower,
         views: ViewsTower,
+        outlet: Outlet,
         door_out: Outbox,
         door_in: Entrance,
         events: LateEvents,
@@ -33,6 +34,7 @@ class Housekeeping:
         self._ground = ground
         self._federation = federation
         self._views = views
+        self._outlet = outlet
         self._out = door_out
         self._in = door_in
         self._events = events
@@ -58,6 +60,7 @@ class Housekeeping:
             Task("announce view counts", self._announce_views, flush_ms),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
+            Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
             Task("refresh remote videos", self._refresh_videos, refresh_ms),
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
             Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),
@@ -97,6 +100,7 @@ class Housekeeping:
         ids_before_ms = now_ms - config.federation.remember_ids_ms
         await self._views.counter.purge_remote_views(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
+        await self._outlet.health.purge(now_ms - FORGET_PEERS_AFTER_MS)
         age = config.views.max_age
         await self._out.events.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)

@@ -138,17 +138,20 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     identity = instance_identity(config, keys)
     signer = Signer(identity.key_id, keys.private_key)
 
-    def client(name: str) -> HttpClient:
+    def client(name: str, connections: int = 100) -> HttpClient:
         return HttpClient(
             clock,
             metrics,
             allow_private_addresses=federation.allow_private_addresses,
             allow_http=federation.allow_http,
             user_agent=USER_AGENT.format(version=VERSION, url=identity.base_url),
+            connections=connections,
             name=name,
         )
 
-    asking, delivering = client("fetch"), client("delivery")
+    asking = client("fetch")
+    # One each for whoever is served, and some for Rejects, which do not wait in line.
+    delivering = client("delivery", federation.deliveries_at_once + federation.probes_at_once + 20)
     actors = ActorClient(asking, signer.at(clock))
     peers = Peers(
         ground.database,

@@ -47,6 +47,9 @@ class SharedTells:
     def has(self, host: str) -> bool:
         return self._taken.has(host)
 
+    def waiting(self, host: str) -> int:
+        return self._taken.waiting(host)
+
     def hosts(self) -> list[str]:
         return self._taken.hosts()
 

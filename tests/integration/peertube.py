@@ -196,6 +196,11 @@ async def is_busy() -> web.StreamResponse:
     return web.Response(status=429, headers={"Retry-After": "1"})
 
 
+async def refuses() -> web.StreamResponse:
+    """It understood, and does not want this."""
+    return web.Response(status=422)
+
+
 async def talks_nonsense() -> web.StreamResponse:
     """A status that no server gives, and a body that ends before its end."""
     return web.Response(status=599, headers={"Date": "yesterday", "Retry-After": "soon"}, body=b"\xff\x00<html>")

@@ -17,18 +17,23 @@ from foundation.database import Database
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from outbox.announcer import OutboxAnnouncer
+from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.events import OutboxEvents
 from outbox.following import Following
+from outbox.health_book import HealthBook
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier
+from outbox.ledger import Ledger
 from outbox.log import ActivityLog
 from outbox.members import Collections, VideoPages
 from outbox.posting import Poster
 from outbox.probe import SoftwareProbe
+from outbox.queues import Queues
+from outbox.report import DeliveryReports
 from outbox.routing import PeerRoutes
 from outbox.signers import ActorSigners
 from outbox.soft_lanes import Numbers, TellLane, Told, TotalsLane, VideoOf
@@ -121,12 +126,15 @@ class Door:
         self.routes = PeerRoutes(one.peers)
         self.board = TotalsBoard(TotalsPolicy(rules.viewer_lifetime_ms))
         self.inboxes = InboxDirectory(one.actors, clock)
+        self.ledger, self.batches = Ledger(clock), BatchMemory()
+        self.health = HealthBook(database=database, ledger=self.ledger, batches=self.batches, clock=clock)
         self._poster = Poster(
             http=one.http,
             signer_of=ActorSigners(one.private_key),
             clock=clock,
             metrics=one.metrics,
             observe_date=one.peers.observe_date,
+            posted=self.ledger.posted,
         )
         slots = TellSlots()
         self.deliverer = Deliverer(
@@ -140,6 +148,12 @@ class Door:
             clock=clock,
             metrics=one.metrics,
             random=random,
+            health=self.health,
+        )
+        self.health.live = self.deliverer.standing
+        self.queues = Queues(database)
+        self.reports = DeliveryReports(
+            health=self.health, queues=self.queues, routes=self.routes, board=self.board, slots=slots, clock=clock
         )
         self.probe = SoftwareProbe(http=one.http, book=one.peers, clock=clock, learned=self.deliverer.wake)
         self.announcer = OutboxAnnouncer(
@@ -186,7 +200,7 @@ class Door:
         self, outside: Outside, inside: Inside, rules: DoorRules, slots: TellSlots, random: Callable[[], float]
     ) -> Lanes:
         actor, clock = outside.identity.actor_url, outside.clock
-        courier = Courier(self._poster, clock, outside.metrics)
+        courier = Courier(self._poster, clock, outside.metrics, batches=self.batches)
         return Lanes(
             DurableLane(
                 log=self.log,
@@ -221,6 +235,7 @@ class Door:
         await self.probe.stop()
         await self.deliverer.stop()
         self._poster.close()
+        await self.health.save()
 
     async def housekeeping(self) -> None:
         """To be called every few minutes: drop what everybody has, ask followers for their software where due."""

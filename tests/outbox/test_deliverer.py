@@ -12,8 +12,10 @@ from federation.peers import PeerPolicy, Switch
 from foundation.clock import ManualClock, iso_ms, parse_iso_ms
 from foundation.database import Transaction
 from foundation.httpdate import format_http_date
+from outbox.batching import Batch
 from outbox.breaker import BreakerState
 from outbox.retry import RetryPolicy
+from outbox.routing import BatchReason
 from views.model import Privacy, Video
 from views.ports import Tell
 
@@ -437,8 +439,8 @@ async def test_poison_is_set_aside_and_the_rest_passes(make_house: MakeHouse, ma
     for _ in range(40):
         house.clock.advance(1_000)
         await house.settle()
-    [trouble] = await house.door.log.troubles()
-    assert (trouble.attempts, trouble.set_aside, trouble.reason) == (3, True, "status_422")
+    [trouble] = await house.door.queues.undelivered(10)
+    assert (trouble.attempts, trouble.next_try_ms, trouble.reason) == (3, None, "status_422")
     assert len(peer.verdicts) == 4
 
 
@@ -615,3 +617,108 @@ async def test_an_origin_whose_account_is_gone_or_nonsense_blocks_nobody(
     await origin.heard(lambda: len(origin.of_type("View")) == 2)
     assert {view["object"] for view in origin.of_type("View")} == {fine.url}
     await house.until(lambda: [tell.video for tell, _ in house.told] == [fine])
+
+
+async def test_who_was_given_up_is_still_given_up_after_a_restart(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    house = await make_house()
+    await house.befriend(peer)
+    peer.answer = 503
+    video = await house.video()
+    await house.until(lambda: len(peer.verdicts) == 7, step_ms=1_000)
+    await house.settle()
+    await house.stop()
+    tried = len(peer.verdicts)
+    again = await make_house()
+    await again.settle()
+    standing = again.door.deliverer.standing(peer.host)
+    assert standing is not None
+    assert standing.breaker.state is BreakerState.OPEN
+    assert again.door.deliverer.troubled() == {peer.host: "status_503"}
+    assert len(peer.verdicts) == tried
+    peer.answer = 204
+    again.news.peer_spoke(peer.host)
+    await again.until(lambda: bool(peer.of_type("Announce")), step_ms=500)
+    assert peer.of_type("Announce")[0]["object"] == video.url
+
+
+async def test_who_takes_no_collections_gets_none_after_a_restart(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    together: list[bytes] = []
+
+    def picky(request: web.Request, body: bytes) -> web.Response:
+        document = msgspec.json.decode(body)
+        if document["type"] == "Collection":
+            together.append(body)
+            return web.Response(status=400)
+        peer.got.append((request.path, document))
+        return web.Response(status=204)
+
+    peer.answer = picky
+    house = await make_house()
+    await house.befriend(peer)
+    videos = [await house.video(n) for n in range(3)]
+    for video in videos:
+        house.show(video, 5)
+    await house.until(lambda: len(peer.of_type("View")) >= 3, step_ms=500)
+    assert len(together) == 1
+    delivery = (await house.door.reports.read())(peer.host)
+    assert (delivery.batch, delivery.batch_reason) == (Batch.NOTHING, BatchReason.REFUSED)
+    await house.stop()
+    again = await make_house()
+    for video in videos:
+        again.show(video, 6)
+    await again.until(lambda: len(peer.of_type("View")) >= 6, step_ms=500)
+    assert len(together) == 1
+
+
+async def test_what_is_shown_of_a_peer(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer, silent = await make_peer(software=PEERTUBE), "silent.example"
+    house = await make_house(retry=RetryPolicy(first_ms=60_000))
+    await house.befriend(peer)
+    video = await house.video()
+    await peer.heard(lambda: bool(peer.of_type("Announce")))
+    await house.until(lambda: house.door.deliverer.standing(peer.host) is None)
+    well_ms = house.clock.now_ms()
+    before = (await house.door.reports.read())(peer.host)
+    assert (before.queue.waiting, before.health.arrived_ms, before.next_try_ms) == (0, well_ms, None)
+    assert (before.batch, before.batch_reason) == (Batch.VIEWS, BatchReason.SOFTWARE)
+    assert before.health.posts == 1
+    assert before.health.bytes > 100
+
+    house.clock.advance(5_000)
+    peer.answer = 503
+    await count(house, video, "0c9a1111-0000-4000-8000-000000000001")
+    await house.until(lambda: bool(house.door.deliverer.troubled()))
+    house.show(video, 5)
+    house.door.announcer.tell_origin(
+        Tell(await house.remote_video(peer), b"v" * 16, "name", house.clock.now_ms() + 600_000)
+    )
+    house.clock.advance(1_000)
+    await house.until(lambda: len(house.door.board) == 1)
+    shown = (await house.door.reports.read())(peer.host)
+    assert (shown.queue.waiting, shown.queue.oldest_ms) == (1, house.clock.now_ms() - 1_000)
+    assert (shown.totals, shown.viewers) == (1, 1)
+    assert (shown.health.error, shown.health.error_ms) == ("status_503", house.clock.now_ms() - 1_000)
+    assert (shown.health.arrived_ms, shown.health.failures) == (well_ms, 1)
+    # Totals and viewers wait no longer than 45 s in the first hour.
+    assert shown.next_try_ms == house.clock.now_ms() - 1_000 + 45_000
+    assert shown.health.posts == 2
+    nobody = (await house.door.reports.read())(silent)
+    assert (nobody.batch, nobody.batch_reason) == (Batch.NOTHING, BatchReason.UNKNOWN)
+
+
+async def test_an_administrator_has_it_tried_again(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=MASTODON, answer=422)
+    house = await make_house(retry=RetryPolicy(first_ms=1000, poison_after=1))
+    await house.befriend(peer)
+    video = await house.video()
+    await house.until(lambda: len(peer.verdicts) == 1)
+    await house.settle()
+    [aside] = await house.door.queues.undelivered(10)
+    assert aside.next_try_ms is None
+    peer.answer = 204
+    assert await house.door.queues.retry(peer.host) == 1
+    house.door.deliverer.hurry(peer.host)
+    await peer.heard(lambda: bool(peer.of_type("Announce")))
+    assert peer.of_type("Announce")[0]["object"] == video.url

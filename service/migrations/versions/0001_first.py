@@ -53,6 +53,28 @@ def upgrade() -> None:
         "ix_delivery_exceptions_next_try_ms", "delivery_exceptions", ["set_aside", "next_try_ms"], unique=False
     )
     op.create_table(
+        "delivery_health",
+        sa.Column("host", sa.String(length=270), nullable=False),
+        sa.Column("arrived_ms", sa.BigInteger(), nullable=True),
+        sa.Column("error", sa.String(length=64), nullable=False),
+        sa.Column("error_ms", sa.BigInteger(), nullable=True),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("days", sa.Integer(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.Column("failed_ms", sa.BigInteger(), nullable=False),
+        sa.Column("try_ms", sa.BigInteger(), nullable=False),
+        sa.Column("soft_try_ms", sa.BigInteger(), nullable=False),
+        sa.Column("asked_ms", sa.BigInteger(), nullable=False),
+        sa.Column("breaker", sa.String(length=16), nullable=False),
+        sa.Column("refusals", sa.Integer(), nullable=False),
+        sa.Column("singles_until_ms", sa.BigInteger(), nullable=False),
+        sa.Column("posts", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.Column("kept_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_delivery_health")),
+    )
+    op.create_index("ix_delivery_health_kept_ms", "delivery_health", ["kept_ms"], unique=False)
+    op.create_table(
         "follows",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("key", sa.String(length=64), nullable=False),

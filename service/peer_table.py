@@ -1,0 +1,84 @@
+"""Lists of the admin REST as people read them in a terminal. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from foundation.clock import parse_iso_ms
+
+PEER_TITLES = (
+    "HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK", "QUEUE", "OLDEST", "ASIDE", "LAST OK", "BREAKER", "NEXT",
+    "BATCH", "POSTS/H", "BYTES/H", "TROUBLE",
+)  # fmt: skip
+UNDELIVERED_TITLES = ("HOST", "TYPE", "ABOUT", "REASON", "TRIES", "AGE", "NEXT", "ID")
+
+
+def peer_lines(peers: Sequence[dict[str, Any]], now_ms: int) -> list[str]:
+    """``QUEUE`` is activities, totals and viewers that wait; times are how long ago, or how long until."""
+    return table(PEER_TITLES, [_peer(peer, now_ms) for peer in peers])
+
+
+def undelivered_lines(found: Sequence[dict[str, Any]], now_ms: int) -> list[str]:
+    rows = [
+        (
+            one["host"],
+            one["type"],
+            one["object"],
+            one["reason"],
+            str(one["attempts"]),
+            since(one["createdAt"], now_ms),
+            "set aside" if one["setAside"] else until(one["nextTry"], now_ms),
+            one["id"],
+        )
+        for one in found
+    ]
+    return table(UNDELIVERED_TITLES, rows)
+
+
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
+    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [titles, *rows])
+    return [line.rstrip() for line in lines]
+
+
+def since(instant: str | None, now_ms: int) -> str:
+    """How long ago an ISO instant was; ``-`` for none."""
+    at_ms = None if instant is None else parse_iso_ms(instant)
+    return "-" if at_ms is None else duration(max(0, now_ms - at_ms))
+
+
+def until(instant: str | None, now_ms: int) -> str:
+    """How long until an ISO instant; ``-`` for none."""
+    at_ms = None if instant is None else parse_iso_ms(instant)
+    return "-" if at_ms is None else duration(max(0, at_ms - now_ms))
+
+
+def duration(duration_ms: int) -> str:
+    """One number and its unit: 45s, 3m, 7h, 2d."""
+    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000)):
+        if duration_ms >= size_ms:
+            return f"{duration_ms // size_ms}{unit}"
+    return f"{duration_ms // 1_000}s"
+
+
+def _peer(peer: dict[str, Any], now_ms: int) -> Sequence[str]:
+    delivery = peer["delivery"]
+    queue = (delivery["waiting"], delivery["totals"], delivery["viewers"])
+    return (
+        peer["host"],
+        peer["software"] or "-",
+        peer["following"] or "-",
+        "yes" if peer["follower"] else "-",
+        "blocked" if peer["blocked"] else f"{peer['clockOffsetMs']} ms",
+        "/".join(str(depth) for depth in queue) if any(queue) else "-",
+        since(delivery["oldest"], now_ms),
+        str(delivery["setAside"] or "-"),
+        since(delivery["lastSuccess"], now_ms),
+        peer["breaker"],
+        until(delivery["nextTry"], now_ms),
+        f"{delivery['batch']} ({delivery['batchReason']})",
+        str(delivery["postsPerHour"]),
+        str(delivery["bytesPerHour"]),
+        peer["trouble"] or "-",
+    )
