@@ -20,6 +20,7 @@ from foundation.tokens import TokenBook, TokenGrant
 from foundation.urls import authority
 from foundation.web import client_address
 from inbox import routes as inbox_routes
+from inbox.livekit import receiver as livekit_routes
 from outbox.client_auth import ClientAuthenticator, SignedClient
 from outbox.client_routes import ClientRoutes
 from outbox.follow_routes import FollowRoutes
@@ -41,6 +42,7 @@ from service.doors import entrance, outbox, outlet
 from service.hooks import hooks_of, posting, telling, webhooks
 from service.housekeeping import Housekeeping
 from service.late import Late, LateEvents
+from service.livekit import livekit_house
 from service.logs import server_logger
 from service.pages import Pages
 from service.parts import Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
@@ -119,7 +121,9 @@ class Service:
         )
         self.housekeeping = Housekeeping(ground, federation, views, out, door_out, self.entrance, events)
         views.catalog.gone = self._forget_video
-        self._tasks = TaskRunner(self.housekeeping.tasks(), ground.clock, ground.metrics)
+        self.livekit = livekit_house(ground, views)
+        tasks = [*self.housekeeping.tasks(), *self.livekit.tasks()]
+        self._tasks = TaskRunner(tasks, ground.clock, ground.metrics)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
         self._peer_gauges = PeerGauges(
             out.reports, federation.peers, ground.clock, ground.metrics, limit=config.federation.peer_metrics
@@ -141,6 +145,7 @@ class Service:
         api = views_api(ground, views, self.tokens, self.entrance.importer, self.housekeeping.commands())
         self.push = push = views_routes.setup_routes(app.router, api)
         inbox_routes.setup_routes(app.router, self.entrance.pipeline, self._is_actor_path)
+        livekit_routes.setup_routes(app.router, self.livekit.receiver)
         pages = Pages(federation.identity)
         pages.setup(app)
         guard = self._require_signature if config.federation.signed_fetch else None
@@ -211,6 +216,7 @@ class Service:
         await self.views.geo.start()
         await self.views.viewers.start()
         await self.webhooks.start()
+        await self.livekit.start()
         await self.outlet.deliverer.start()
         await self._say_numbers()
         await self.outlet.probe.start()
@@ -280,6 +286,7 @@ class Service:
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
         logging.getLogger().setLevel(config.logging.level.upper())
         await self.webhooks.replace(hooks_of(config))
+        self.livekit.replace(config)
         await self.outbox.events.catch_up()
         await self._put_videos(config)
         # It looks at the configured peers when it starts.

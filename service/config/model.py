@@ -32,7 +32,17 @@ from service.config.values import (
     parse_rate,
     parse_size,
 )
-from service.config.words import HeaderName, ImportUnknown, Limit, LogFormat, LogLevel, Name, Origin, WatchTime
+from service.config.words import (
+    AlsoCount,
+    HeaderName,
+    ImportUnknown,
+    Limit,
+    LogFormat,
+    LogLevel,
+    Name,
+    Origin,
+    WatchTime,
+)
 
 _LOOPBACK = BaseUrl("http", "127.0.0.1:8080", "127.0.0.1", 8080)
 _SQLITE = Database()
@@ -194,8 +204,13 @@ class GeoIp:
 
 @dataclass(frozen=True, slots=True)
 class Livekit:
+    """A LiveKit server whose rooms are live videos of ours. Who is in a room for ``participant_max_ms`` has left."""
+
     keys: Annotated[tuple[LivekitKey, ...], Table()] = ()
     rooms: Annotated[tuple[LivekitRoom, ...], Table()] = ()
+    also_count: tuple[AlsoCount, ...] = ()
+    participant_max_ms: Annotated[int, Duration("1m", "30d")] = 6 * 3_600_000
+    max_participants: Annotated[int, Whole(1, 100_000_000)] = 100_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,17 @@ class Accept(enum.Enum):
     ANNOUNCES = "announces"
 
 
+class AlsoCount(enum.Enum):
+    """Who in a LiveKit room is a viewer besides those who only watch."""
+
+    PUBLISHERS = "publishers"
+    HIDDEN = "hidden"
+    PHONES = "phones"
+    AGENTS = "agents"
+    INGRESS = "ingress"
+    RECORDERS = "recorders"
+
+
 class LogLevel(enum.StrEnum):
     DEBUG = "debug"
     INFO = "info"

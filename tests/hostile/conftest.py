@@ -16,7 +16,7 @@ from hostile.scene import BATCH, BODY_LIMIT, TOKEN, Build, Scene, free_port
 from foundation.clock import ManualClock
 from foundation.principal import Role
 from service.app import Service
-from service.config import Config, Federation, Instance, Listen, Rate, Secret, Storage, Token, Views
+from service.config import Config, Federation, Instance, Listen, Livekit, Rate, Secret, Storage, Token, Views
 from service.config.values import parse_origin
 
 
@@ -36,10 +36,12 @@ def furnished_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def build(tmp_path: Path, furnished_directory: Path, clock: ManualClock) -> AsyncIterator[Build]:
-    """``await build(**federation)``: a furnished scene; ``listen`` changes what the socket takes."""
+    """``await build(**federation)``: a furnished scene; ``listen`` and ``livekit`` are sections that differ."""
     async with AsyncExitStack() as stack:
 
-        async def make(*, listen: dict[str, Any] | None = None, **federation: Any) -> Scene:
+        async def make(
+            *, listen: dict[str, Any] | None = None, livekit: Livekit | None = None, **federation: Any
+        ) -> Scene:
             port = free_port()
             directory = tmp_path / f"service-{port}"
             shutil.copytree(furnished_directory, directory)
@@ -59,6 +61,7 @@ async def build(tmp_path: Path, furnished_directory: Path, clock: ManualClock) -
                 storage=Storage(directory=directory),
                 views=Views(rate_limit=None),
                 federation=Federation(**settings),
+                livekit=livekit or Livekit(),
                 tokens=(Token(name="admin", role=Role.ADMIN, value=Secret(TOKEN)),),
             )
             peer = await stack.enter_async_context(FakePeer(clock))

@@ -92,6 +92,30 @@ def upgrade() -> None:
         sa.UniqueConstraint("key", name=op.f("uq_follows_key")),
     )
     op.create_table(
+        "livekit_messages",
+        sa.Column("id", sa.String(length=256), nullable=False),
+        sa.Column("until_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_livekit_messages")),
+    )
+    op.create_index("ix_livekit_messages_until_ms", "livekit_messages", ["until_ms"], unique=False)
+    op.create_table(
+        "livekit_participants",
+        sa.Column("room_sid", sa.String(length=256), nullable=False),
+        sa.Column("sid", sa.String(length=256), nullable=False),
+        sa.Column("room", sa.String(length=256), nullable=False),
+        sa.Column("viewer", sa.LargeBinary(), nullable=False),
+        sa.Column("joined_ms", sa.BigInteger(), nullable=True),
+        sa.Column("left_ms", sa.BigInteger(), nullable=True),
+        sa.Column("opened_ms", sa.BigInteger(), nullable=False),
+        sa.Column("role", sa.String(length=16), server_default="", nullable=False),
+        sa.Column("publisher", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("tracks", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("seen_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("room_sid", "sid", name=op.f("pk_livekit_participants")),
+    )
+    op.create_index("ix_livekit_participants_left_ms", "livekit_participants", ["left_ms"], unique=False)
+    op.create_index("ix_livekit_participants_viewer", "livekit_participants", ["viewer"], unique=False)
+    op.create_table(
         "peer_cursors",
         sa.Column("host", sa.String(length=270), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
