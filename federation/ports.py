@@ -39,3 +39,24 @@ class NullPeerEvents:
 
     def peer_blocked(self, host: str) -> None:
         return None
+
+
+class Activity(Protocol):
+    """Hears how much each peer sends; see :class:`federation.peers.activity.PeerActivity`. Must not block."""
+
+    def saw_viewer(self, host: str) -> None: ...
+
+    def saw_view(self, host: str) -> None: ...
+
+
+class NullActivity:
+    """Keeps nothing."""
+
+    def saw_viewer(self, host: str) -> None:
+        return None
+
+    def saw_view(self, host: str) -> None:
+        return None
+
+
+NULL_ACTIVITY = NullActivity()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Integer, String, Table, Text
+from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text
 
 from foundation.database import metadata
 
@@ -22,6 +22,18 @@ peers = Table(
     Column("verdict", String(10)),
 )
 """Hosts we heard of. ``capabilities`` is JSON; ``verdict`` an administrator's ``blocked`` | ``allowed``, or NULL."""
+
+peer_hours = Table(
+    "peer_hours",
+    metadata,
+    Column("host", String(300), primary_key=True),
+    # Hours since 1970.
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("viewers", BigInteger, nullable=False),
+    Column("views", BigInteger, nullable=False),
+    Index("peer_hours_hour", "hour"),
+)
+"""What a host sent within an hour: viewers that came, counted views."""
 
 follows = Table(
     "follows",

@@ -54,5 +54,37 @@ class WindowLimiter(Generic[K]):
                 self.evicted += 1
 
 
+class WindowCounter(Generic[K]):
+    """How often each key was seen in a window that opens with its first sight. Bounded like `WindowLimiter`."""
+
+    def __init__(self, clock: Clock, window_ms: int, max_keys: int = 100_000) -> None:
+        if window_ms < 1 or max_keys < 1:
+            raise ValueError("window and number of keys must be positive")
+        self._clock = clock
+        self._window_ms = window_ms
+        self._max_keys = max_keys
+        self._windows: OrderedDict[K, tuple[int, int]] = OrderedDict()
+
+    def seen(self, key: K) -> int:
+        """How often in the window that is open now; 0 when none is."""
+        ends_ms, count = self._windows.get(key, (0, 0))
+        return count if self._clock.monotonic_ms() < ends_ms else 0
+
+    def see(self, key: K) -> None:
+        """Once more."""
+        now_ms = self._clock.monotonic_ms()
+        ends_ms, count = self._windows.get(key, (0, 0))
+        if now_ms >= ends_ms:
+            ends_ms, count = now_ms + self._window_ms, 0
+        self._windows[key] = (ends_ms, count + 1)
+        self._windows.move_to_end(key)
+        if len(self._windows) > self._max_keys:
+            self._windows.popitem(last=False)
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return len(self._windows)
+
+
 def _seconds(duration_ms: int) -> int:
     return max(1, -(-duration_ms // 1000))

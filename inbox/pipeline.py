@@ -206,7 +206,8 @@ class Pipeline:
         if refusal is None:
             self._accepted.inc()
             return None
-        return self._dropped(refusal, sender, kind)
+        self._quarantine.hold(refusal, activity, sender)
+        return refusal
 
     def _dropped(self, refusal: Refused, sender: Sender, kind: str) -> Refused:
         self._quarantine.add(refusal, host=sender.host, verified=True, kind=kind)

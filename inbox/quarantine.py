@@ -1,20 +1,34 @@
-"""The last messages that were not taken, so that an admin can see why a number is not what a peer says it is."""
+"""The last messages that were not taken, so that an admin can see why a number is not what a peer says it is.
+
+What a proven sender said is held besides, in memory only, where another rule would have taken it: ``inbox.replay``.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import TYPE_CHECKING
 
+import msgspec
 from prometheus_client import Counter
 
+from federation.vocabulary import Activity
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
+from inbox.reasons import REPLAYABLE
+
+if TYPE_CHECKING:
+    from inbox.pipeline import Sender
 
 MAX_TEXT = 200
 """Longest piece of foreign text an entry keeps, in characters."""
 UNKNOWN_HOST = ""
+
+_OVERHEAD_BYTES = 500
+"""What holding a message costs beside its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +45,36 @@ class Entry:
     status: int
 
 
-class Quarantine:
-    """A ring of the newest ``size`` refusals and drops, and a counter per reason."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What was said, and who proved to have said it: a signature is verified once, when it arrives."""
 
-    def __init__(self, size: int, clock: Clock, metrics: Metrics) -> None:
-        self._ring: deque[Entry] = deque(maxlen=size)
+    activity: Activity
+    sender: Sender
+    size: int
+
+
+class Quarantine:
+    """A ring of the newest ``size`` refusals and drops, and a counter per reason.
+
+    Messages are held up to ``max_bytes`` together; beyond it the oldest can no longer be replayed.
+    """
+
+    def __init__(self, size: int, clock: Clock, metrics: Metrics, max_bytes: int = 0) -> None:
+        self._size = size
+        self._ring: deque[Entry] = deque()
+        self._held: OrderedDict[int, Held] = OrderedDict()
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._clock = clock
         self._number = 0
         self._refusals: Counter = metrics.counter(
             "fediviews_inbox_refused_total", "Inbox messages refused or dropped, by reason", ["reason"]
         )
+        metrics.gauge_from("fediviews_quarantine_held_bytes", "Messages held for a replay", lambda: self._bytes)
 
     def add(self, refusal: Refused, *, host: str = UNKNOWN_HOST, verified: bool = False, kind: str = "") -> None:
+        """Note a refusal or a drop."""
         self._number += 1
         self._refusals.labels(str(refusal.reason)).inc()
         self._ring.append(
@@ -57,15 +89,65 @@ class Quarantine:
                 refusal.status,
             )
         )
+        if len(self._ring) > self._size:
+            self._let_go(self._ring.popleft().number)
+
+    def hold(self, refusal: Refused, activity: Activity, sender: Sender) -> None:
+        """Note a drop of a proven sender, and keep what it said where a replay may take it."""
+        self.add(refusal, host=sender.host, verified=True, kind=type(activity).__name__)
+        if refusal.reason not in REPLAYABLE or not self._ring:
+            return
+        size = len(msgspec.json.encode(activity)) + _OVERHEAD_BYTES
+        if size > self._max_bytes:
+            return
+        self.put_back(self._number, Held(activity, sender, size))
+        while self._bytes > self._max_bytes:
+            self._let_go(next(iter(self._held)))
 
     def newest(self, limit: int, *, host: str | None = None) -> list[Entry]:
         """At most ``limit`` entries, newest first; of one host where given."""
-        chosen = (entry for entry in reversed(self._ring) if host is None or entry.host == host)
-        return list(islice(chosen, limit))
+        return list(islice(self._matching(host, None), limit))
+
+    def holds(self, number: int) -> bool:
+        """Whether what this entry is about can be replayed."""
+        return number in self._held
+
+    def held(self, *, host: str | None = None, reason: str | None = None) -> list[int]:
+        """Numbers of the entries that can be replayed, oldest first."""
+        return sorted(entry.number for entry in self._matching(host, reason) if entry.number in self._held)
+
+    def take(self, number: int) -> Held | None:
+        """Take out what is held of an entry, so that nobody else does; the entry stays."""
+        return self._let_go(number)
+
+    def put_back(self, number: int, held: Held) -> None:
+        """It was not judged after all."""
+        self._held[number] = held
+        self._bytes += held.size
+
+    def drop(self, *, host: str | None = None, reason: str | None = None) -> int:
+        """Forget entries and what is held of them; how many."""
+        gone = {entry.number for entry in self._matching(host, reason)}
+        for number in gone:
+            self._let_go(number)
+        self._ring = deque(entry for entry in self._ring if entry.number not in gone)
+        return len(gone)
 
     def __len__(self) -> int:
         return len(self._ring)
 
+    def _matching(self, host: str | None, reason: str | None) -> Iterator[Entry]:
+        """Newest first."""
+        for entry in reversed(self._ring):
+            if (host is None or entry.host == host) and (reason is None or entry.reason == reason):
+                yield entry
+
+    def _let_go(self, number: int) -> Held | None:
+        held = self._held.pop(number, None)
+        if held is not None:
+            self._bytes -= held.size
+        return held
+
 
 def _one_line(text: str) -> str:
-    return "".join(character if character.isprintable() else "�" for character in text[:MAX_TEXT])
+    return "".join(character if character.isprintable() else "\ufffd" for character in text[:MAX_TEXT])

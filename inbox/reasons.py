@@ -28,6 +28,10 @@ class InboxReason(enum.StrEnum):
     """The activity's id lies on another host than its actor."""
     NOT_ACCEPTED = "not_accepted"
     """``peers[].accept`` leaves this kind of message out."""
+    TOO_MANY_VIEWERS = "too_many_viewers"
+    """So many viewers above the host's quotas that they are not even shown apart."""
+    TOO_MANY_VIEWS = "too_many_views"
+    """More counted views of one video within an hour than the host's quota."""
     UNKNOWN_VIDEO = "unknown_video"
     """No such video here, or a private one."""
     EXPIRED = "expired"
@@ -56,6 +60,22 @@ class InboxReason(enum.StrEnum):
     """A WatchAction whose country is no ISO 3166-1 code, or whose subdivision is no name."""
     TOO_MANY_ITEMS = "too_many_items"
     """A Collection is longer than ``federation.batch_max_items``; the rest of it was not looked at."""
+
+
+REPLAYABLE = frozenset(
+    {
+        InboxReason.TOO_MANY_STAYS,
+        InboxReason.TOO_MANY_VIEWS,
+        InboxReason.NOT_ACCEPTED,
+        InboxReason.NOT_FOLLOWED,
+        InboxReason.UNKNOWN_VIDEO,
+        InboxReason.UNKNOWN_OBJECT,
+        InboxReason.NOTHING_WATCHED,
+        InboxReason.IMPLAUSIBLE_DATES,
+        InboxReason.IMPLAUSIBLE_SECTIONS,
+    }
+)
+"""Drops that another rule, catalog or follow would not have made: what was said is held for a replay."""
 
 
 def drop(reason: InboxReason, detail: str = "") -> Refused:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from federation.peers import Peers
+from federation.ports import NULL_ACTIVITY, Activity
 from federation.vocabulary import View
 from foundation.clock import Clock
 from foundation.errors import Refused
+from inbox.peer_quotas import PeerQuotas
 from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
 from inbox.unknown import UnknownVideos
@@ -35,7 +37,11 @@ class ViewHandler:
         clock: Clock,
         max_expires_ms: int,
         unknown: UnknownVideos | None = None,
+        quotas: PeerQuotas | None = None,
+        activity: Activity = NULL_ACTIVITY,
     ) -> None:
+        self._quotas = quotas
+        self._activity = activity
         self._peers = peers
         self._catalog = catalog
         self._viewers = viewers
@@ -59,9 +65,34 @@ class ViewHandler:
         if not self._peers.accepts(sender.host, kind):
             return drop(InboxReason.NOT_ACCEPTED, kind)
         if isinstance(decision, CountView):
-            counted = await self._counter.count_remote(video, view.id, view.actor, sender.host)
-            return None if counted else drop(InboxReason.DUPLICATE, "this view was counted before")
+            return await self._count(video, view, sender)
         return await self._sign_of_life(video, view, sender, decision)
+
+    async def _count(self, video: Video, view: View, sender: Sender) -> Refused | None:
+        quotas, host = self._quotas, sender.host
+        if quotas is not None and not quotas.counts_view(host, video.number):
+            return drop(InboxReason.TOO_MANY_VIEWS, "more views of one video within an hour than this host's quota")
+        if not await self._counter.count_remote(video, view.id, view.actor, host):
+            return drop(InboxReason.DUPLICATE, "this view was counted before")
+        if quotas is not None:
+            quotas.counted(host, video.number)
+        self._activity.saw_view(host)
+        return None
+
+    async def _viewer(self, video: Video, host: str, viewer: bytes, expires_ms: int) -> Refused | None:
+        quotas = self._quotas
+        doubted = quotas is not None and not quotas.believes(host, video.number)
+        # Who was here before the quota was reached is extended: it takes no new place.
+        if quotas is not None and doubted and not await self._viewers.stays(video, host, viewer):
+            if not quotas.notes_unverified(host):
+                return drop(InboxReason.TOO_MANY_VIEWERS, "far more new viewers than this host's quota")
+            await self._viewers.remote_viewer(video, host, viewer, expires_ms, verified=False)
+            return None
+        if await self._viewers.remote_viewer(video, host, viewer, expires_ms):
+            if quotas is not None and quotas.came(host):
+                await self._viewers.verified(video, host, viewer)
+            self._activity.saw_viewer(host)
+        return None
 
     async def _sign_of_life(
         self, video: Video, view: View, sender: Sender, decision: AddViewer | PutTotal
@@ -73,8 +104,7 @@ class ViewHandler:
         if expires_ms <= now_ms:
             return drop(InboxReason.EXPIRED, "its life was over when it arrived")
         if isinstance(decision, AddViewer):
-            await self._viewers.remote_viewer(video, sender.host, viewer_key(view.id), expires_ms)
-            return None
+            return await self._viewer(video, sender.host, viewer_key(view.id), expires_ms)
         signed_ms = sender.signed_ms + offset_ms
         kept = await self._viewers.remote_total(
             video,

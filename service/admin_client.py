@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 
@@ -15,7 +15,7 @@ from foundation.errors import ConfigError, FediviewsError
 from foundation.principal import Role
 from service.config import Config
 from service.config.admin_token import FILE_NAME, generate_admin_token
-from service.peer_table import peer_lines, undelivered_lines
+from service.peer_table import peer_lines, refusal_lines, undelivered_lines
 
 TIMEOUT_S = 30
 
@@ -33,6 +33,30 @@ async def follow(config: Config, host: str) -> int:
 async def unfollow(config: Config, host: str) -> int:
     await _ask(config, "DELETE", f"/api/v1/server/following/{quote(host, safe='')}")
     print(f"no longer following {host}")
+    return 0
+
+
+async def judge(config: Config, host: str, verdict: str) -> int:
+    """``verdict`` is ``block`` or ``allow``."""
+    await _ask(config, "POST", f"/api/v1/server/peers/{quote(host, safe='')}/{verdict}")
+    print(f"{host} is blocked: its viewers vanish within a second" if verdict == "block" else f"{host} may speak")
+    return 0
+
+
+async def quarantine(config: Config, action: str, host: str | None, reason: str | None) -> int:
+    """``action`` is ``list``, ``replay`` or ``drop``; of one host and one reason where given."""
+    chosen = urlencode({name: value for name, value in (("host", host), ("reason", reason)) if value is not None})
+    path = "/api/v1/server/quarantine"
+    if action == "drop":
+        answer = await _ask(config, "DELETE", f"{path}?{chosen}")
+        print(f"{answer['dropped']} forgotten")
+    elif action == "replay":
+        answer = await _ask(config, "POST", f"{path}/replay?{chosen}")
+        print(f"{answer['applied']} applied, {answer['dropped']} dropped again, {answer['left']} left")
+    else:
+        answer = await _ask(config, "GET", f"{path}?{chosen}")
+        entries = [entry for entry in answer["data"] if reason in (None, entry["reason"])]
+        print("\n".join(refusal_lines(entries)))
     return 0
 
 

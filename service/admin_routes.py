@@ -8,6 +8,7 @@ from dataclasses import asdict
 from aiohttp import web
 
 from federation.peers import Peers, PeerView
+from federation.peers.unusual import Unusual
 from foundation import problems
 from foundation.clock import iso_ms
 from foundation.errors import Refused
@@ -16,6 +17,7 @@ from foundation.tokens import TokenBook
 from foundation.urls import parse_host
 from foundation.web import bearer_token
 from inbox.quarantine import Entry, Quarantine
+from inbox.replay import QuarantineReplay
 from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.report import Delivery, DeliveryReports
@@ -33,18 +35,26 @@ def setup_routes(
     following: Following,
     events: OutboxEvents,
     quarantine: Quarantine,
+    replay: QuarantineReplay,
     reports: DeliveryReports,
+    unusual: Callable[[str], Unusual | None],
 ) -> None:
+    """``unusual`` tells what is out of the ordinary with a host."""
+
     def for_admins(handler: Handler) -> Handler:
+        handler = available(handler)
+
         async def guarded(request: web.Request) -> web.StreamResponse:
             principal = tokens.require(bearer_token(request), Role.ADMIN)
-            return problems.refused(principal) if isinstance(principal, Refused) else await handler(request)
+            if isinstance(principal, Refused):
+                return problems.refused(principal)
+            return await handler(request)
 
         return guarded
 
     async def list_peers(_: web.Request) -> web.Response:
         delivery_to = await reports.read()
-        data = [_peer(view, delivery_to(view.host)) for view in peers.list_peers()]
+        data = [_peer(view, delivery_to(view.host), unusual(view.host)) for view in peers.list_peers()]
         return web.json_response({"total": len(data), "data": data})
 
     async def judge(request: web.Request) -> web.Response:
@@ -52,7 +62,11 @@ def setup_routes(
             host = parse_host(request.match_info["host"])
         except ValueError as problem:
             return problems.problem(400, str(problem))
-        if request.match_info["verdict"] == "block":
+        blocking = request.match_info["verdict"] == "block"
+        refusal = peers.contradicts(host, block=blocking)
+        if refusal is not None:
+            return problems.refused(refusal)
+        if blocking:
             await following.reject_all(host)
             await peers.block(host)
         else:
@@ -62,14 +76,25 @@ def setup_routes(
 
     async def list_refusals(request: web.Request) -> web.Response:
         entries = quarantine.newest(MAX_LISTED, host=request.query.get("host"))
-        return web.json_response({"total": len(entries), "data": [_entry(entry) for entry in entries]})
+        data = [_entry(entry, quarantine.holds(entry.number)) for entry in entries]
+        return web.json_response({"total": len(data), "data": data})
 
-    router.add_get("/api/v1/server/peers", for_admins(available(list_peers)))
+    async def replay_refusals(request: web.Request) -> web.Response:
+        query = request.query
+        return web.json_response(asdict(await replay(host=query.get("host"), reason=query.get("reason"))))
+
+    async def drop_refusals(request: web.Request) -> web.Response:
+        query = request.query
+        return web.json_response({"dropped": quarantine.drop(host=query.get("host"), reason=query.get("reason"))})
+
+    router.add_get("/api/v1/server/peers", for_admins(list_peers))
     router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", for_admins(judge))
     router.add_get("/api/v1/server/quarantine", for_admins(list_refusals))
+    router.add_delete("/api/v1/server/quarantine", for_admins(drop_refusals))
+    router.add_post("/api/v1/server/quarantine/replay", for_admins(replay_refusals))
 
 
-def _peer(view: PeerView, delivery: Delivery) -> dict[str, object]:
+def _peer(view: PeerView, delivery: Delivery, unusual: Unusual | None) -> dict[str, object]:
     software = None if view.software is None else f"{view.software.name} {view.software.version}"
     health = delivery.health
     return {
@@ -102,6 +127,7 @@ def _peer(view: PeerView, delivery: Delivery) -> dict[str, object]:
             "postsPerHour": health.posts,
             "bytesPerHour": health.bytes,
         },
+        "unusual": None if unusual is None else _unusual(unusual),
     }
 
 
@@ -109,7 +135,18 @@ def _instant(at_ms: int | None) -> str | None:
     return None if at_ms is None else iso_ms(at_ms)
 
 
-def _entry(entry: Entry) -> dict[str, object]:
+def _unusual(unusual: Unusual) -> dict[str, object]:
+    return {
+        "what": unusual.what,
+        "since": iso_ms(unusual.hour_ms),
+        "count": unusual.count,
+        "usual": unusual.usual,
+        "score": unusual.score,
+    }
+
+
+def _entry(entry: Entry, replayable: bool) -> dict[str, object]:
     fields = asdict(entry)
+    fields["replayable"] = replayable
     fields["at"] = iso_ms(fields.pop("at_ms"))
     return fields

@@ -184,6 +184,8 @@ class Service:
             following=self.outbox.following,
             events=self.outbox.events,
             quarantine=self.entrance.quarantine,
+            replay=self.entrance.replay,
+            unusual=federation.activity.unusual,
             reports=self.outlet.reports,
         )
         delivery_routes.setup_routes(
@@ -270,6 +272,7 @@ class Service:
         await _kept(self.outlet.health.save, "how deliveries went lately is")
         await self.ground.live.stop()
         await _kept(self.federation.peers.save, "what was learnt of peers is")
+        await _kept(self.federation.activity.save, "how much peers sent is")
         await self.federation.asking.close()
         await self.federation.delivering.close()
         await self.ground.database.close()
@@ -281,7 +284,7 @@ class Service:
         self.tokens.replace(self._grants(config))
         self.clients.replace(_signed_clients(config.tokens))
         for peer in config.peers:
-            if peer.block:
+            if peer.block is True:
                 await self.outbox.following.reject_all(peer.host)
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
         logging.getLogger().setLevel(config.logging.level.upper())

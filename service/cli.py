@@ -65,8 +65,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("follow", _follow, "let a running service follow a host"),
         ("unfollow", _unfollow, "let a running service stop following a host"),
+        ("block", _block, "take nothing more from a host and send it nothing, at once"),
+        ("allow", _allow, "take a block back; let a host speak where only listed ones may"),
     ):
         add(name, command, text).add_argument("host", help="host, host:port or the URL of an actor")
+    quarantine = add("quarantine", _quarantine, "what was not taken and why; judge it again after a rule changed")
+    quarantine.add_argument("action", choices=("list", "replay", "drop"), help="what to do with it")
+    quarantine.add_argument("--host", help="of this host alone")
+    quarantine.add_argument("--reason", help="for this reason alone")
     demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them")
     demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
     demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
@@ -136,6 +142,19 @@ def _follow(arguments: argparse.Namespace) -> int:
 
 def _unfollow(arguments: argparse.Namespace) -> int:
     return _run(admin_client.unfollow(load_config(arguments.config, os.environ), arguments.host))
+
+
+def _block(arguments: argparse.Namespace) -> int:
+    return _run(admin_client.judge(load_config(arguments.config, os.environ), arguments.host, "block"))
+
+
+def _allow(arguments: argparse.Namespace) -> int:
+    return _run(admin_client.judge(load_config(arguments.config, os.environ), arguments.host, "allow"))
+
+
+def _quarantine(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.quarantine(config, arguments.action, arguments.host, arguments.reason))
 
 
 def _peers(arguments: argparse.Namespace) -> int:

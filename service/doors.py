@@ -10,9 +10,11 @@ from federation.ports import PeerEvents
 from foundation.web import ClientAddresses
 from inbox.handlers import Handlers, OwnActors
 from inbox.importer import Importer
+from inbox.peer_quotas import PeerQuotas
 from inbox.pipeline import Limits, Pipeline
 from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
+from inbox.replay import QuarantineReplay
 from inbox.shedding import InboxShedding
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
@@ -81,6 +83,7 @@ class Entrance:
     importer: Importer
     quarantine: Quarantine
     pipeline: Pipeline
+    replay: QuarantineReplay
 
 
 def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], notifier: Notifier) -> Outlet:
@@ -216,7 +219,8 @@ def entrance(
         own_host=tower.identity.authority,
         may_fetch=tower.peers.may_speak,
     )
-    quarantine = Quarantine(federation.quarantine_size, clock, metrics)
+    quarantine = Quarantine(federation.quarantine_size, clock, metrics, federation.quarantine_memory_bytes)
+    most_videos = max([federation.max_videos, *(peer.max_videos or 0 for peer in config.peers)])
     handlers = Handlers(
         views=ViewHandler(
             peers=tower.peers,
@@ -226,6 +230,14 @@ def entrance(
             clock=clock,
             max_expires_ms=federation.max_expires_ms,
             unknown=UnknownVideos(ImportPolicy(federation.import_unknown_videos.value), tower.peers, importer, clock),
+            quotas=PeerQuotas(
+                tower.peers.limits,
+                clock,
+                metrics,
+                most_videos=max(1, most_videos),
+                videos_within_ms=federation.max_expires_ms,
+            ),
+            activity=tower.activity,
         ),
         peers=tower.peers,
         catalog=views.catalog,
@@ -265,4 +277,5 @@ def entrance(
         metrics=metrics,
         shedding=InboxShedding(ground.shedder, views.catalog, views.viewers),
     )
-    return Entrance(importer, quarantine, pipeline)
+    replay = QuarantineReplay(quarantine, pipeline.apply, tower.peers.may_speak)
+    return Entrance(importer, quarantine, pipeline, replay)

@@ -14,6 +14,7 @@ from views.routes.services import Command
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+VERDICTS_MS = 5_000
 FORGET_PEERS_AFTER_MS = 90 * DAY_MS
 REFRESHED_AT_ONCE = 20
 
@@ -61,6 +62,8 @@ class Housekeeping:
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
+            Task("compare peers with their past", self._federation.activity.save, MINUTE_MS),
+            Task("hear whom others blocked", self._federation.peers.refresh, VERDICTS_MS),
             Task("refresh remote videos", self._refresh_videos, refresh_ms),
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
             Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),
@@ -101,6 +104,7 @@ class Housekeeping:
         await self._views.counter.purge_remote_views(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
         await self._outlet.health.purge(now_ms - FORGET_PEERS_AFTER_MS)
+        await self._federation.activity.purge()
         age = config.views.max_age
         await self._out.events.purge(now_ms - config.federation.retry_for_ms)
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)

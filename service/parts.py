@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
 from federation.keys import KeyCache, KeyPair, KeyPolicy, load_or_create
-from federation.peers import PeerPolicy, Peers, Switch
+from federation.peers import PeerLimits, PeerPolicy, Peers, Switch
+from federation.peers.activity import PeerActivity
 from federation.ports import PeerEvents
 from federation.signatures.signer import Signer
 from federation.signatures.verifier import Profile
@@ -75,6 +76,7 @@ class FederationTower:
     delivering: HttpClient
     actors: ActorClient
     peers: Peers
+    activity: PeerActivity
     remote_keys: KeyCache
     profile: Profile
 
@@ -119,6 +121,9 @@ def policy_of(peer: Peer) -> PeerPolicy:
         batch=Switch(peer.batch.value),
         blocked=peer.block,
         max_viewers_per_video=peer.max_viewers_per_video,
+        max_new_viewers_per_minute=peer.max_new_viewers_per_minute,
+        max_videos=peer.max_videos,
+        max_views_per_hour=peer.max_views_per_hour,
     )
 
 
@@ -159,7 +164,12 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         events,
         policies=[policy_of(peer) for peer in config.peers],
         open_federation=federation.open,
-        default_quota=federation.max_viewers_per_video,
+        limits=PeerLimits(
+            federation.max_viewers_per_video,
+            federation.max_new_viewers_per_minute,
+            federation.max_videos,
+            federation.max_views_per_hour,
+        ),
         own_host=identity.authority,
         max_peers=federation.max_peers,
         clock_skew_ms=federation.clock_skew_ms,
@@ -180,7 +190,8 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     )
     remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak)
     profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
-    return FederationTower(identity, keys, signer, asking, delivering, actors, peers, remote_keys, profile)
+    activity = PeerActivity(ground.database, clock, metrics, flag_at=federation.unusual_at)
+    return FederationTower(identity, keys, signer, asking, delivering, actors, peers, activity, remote_keys, profile)
 
 
 def views_tower(

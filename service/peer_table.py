@@ -11,6 +11,7 @@ PEER_TITLES = (
     "HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK", "QUEUE", "OLDEST", "ASIDE", "LAST OK", "BREAKER", "NEXT",
     "BATCH", "POSTS/H", "BYTES/H", "TROUBLE",
 )  # fmt: skip
+REFUSAL_TITLES = ("AT", "HOST", "REASON", "KIND", "REPLAY", "DETAIL")
 UNDELIVERED_TITLES = ("HOST", "TYPE", "ABOUT", "REASON", "TRIES", "AGE", "NEXT", "ID")
 
 
@@ -34,6 +35,22 @@ def undelivered_lines(found: Sequence[dict[str, Any]], now_ms: int) -> list[str]
         for one in found
     ]
     return table(UNDELIVERED_TITLES, rows)
+
+
+def refusal_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
+    """What was not taken; ``REPLAY``: what was said is held, and can be judged again."""
+    rows = [
+        (
+            one["at"],
+            (one["host"] or "-") + ("" if one["verified"] else " (claimed)"),
+            one["reason"],
+            one["kind"] or "-",
+            "yes" if one["replayable"] else "-",
+            one["detail"] or "-",
+        )
+        for one in entries
+    ]
+    return table(REFUSAL_TITLES, rows)
 
 
 def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -80,5 +97,9 @@ def _peer(peer: dict[str, Any], now_ms: int) -> Sequence[str]:
         f"{delivery['batch']} ({delivery['batchReason']})",
         str(delivery["postsPerHour"]),
         str(delivery["bytesPerHour"]),
-        peer["trouble"] or "-",
+        peer["trouble"] or _unusual(peer["unusual"]) or "-",
     )
+
+
+def _unusual(found: dict[str, Any] | None) -> str | None:
+    return None if found is None else f"unusual: {found['count']} {found['what']} an hour, not {found['usual']:g}"

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from federation.actors import ActorDocument, read_actor
 from federation.keys import KeyCache, KeyPolicy
-from federation.peers import PeerPolicy, Peers
+from federation.peers import PeerLimits, PeerPolicy, Peers
+from federation.peers.activity import PeerActivity
 from federation.ports import NullPeerEvents
 from federation.signatures.cavage import without_fragment
 from federation.signatures.reasons import SignatureReason, refuse
@@ -21,9 +22,11 @@ from foundation.metrics import Metrics
 from foundation.urls import canonical_url
 from inbox.handlers import Handlers, OwnActors
 from inbox.importer import Importer
+from inbox.peer_quotas import PeerQuotas
 from inbox.pipeline import Limits, Pipeline, Sender
 from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
+from inbox.replay import QuarantineReplay
 from inbox.routes import setup_routes
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
@@ -106,12 +109,14 @@ class House:
         policies: Iterable[PeerPolicy] = (),
         open_federation: bool = True,
         quota: int = 100,
+        limits: PeerLimits | None = None,
         imports: ImportPolicy = ImportPolicy.NEVER,
         max_followers: int = 20,
         requests: int | None = None,
         max_items: int = 5,
         max_body_bytes: int = 50_000,
         quarantine_size: int = 100,
+        quarantine_bytes: int = 100_000,
     ) -> None:
         self.base = base
         self.host = base.partition("://")[2]
@@ -124,7 +129,7 @@ class House:
             NullPeerEvents(),
             policies=policies,
             open_federation=open_federation,
-            default_quota=quota,
+            limits=limits or PeerLimits(viewers_per_video=quota),
             own_host=self.host,
             max_followers=max_followers,
         )
@@ -151,7 +156,8 @@ class House:
         self.importer = Importer(
             self.web, self.catalog, clock, self.metrics, own_host=self.host, may_fetch=self.peers.may_speak
         )
-        self.quarantine = Quarantine(quarantine_size, clock, self.metrics)
+        self.quarantine = Quarantine(quarantine_size, clock, self.metrics, max_bytes=quarantine_bytes)
+        self.activity = PeerActivity(database, clock, self.metrics)
         self.views = ViewHandler(
             peers=self.peers,
             catalog=self.catalog,
@@ -160,6 +166,8 @@ class House:
             unknown=UnknownVideos(imports, self.peers, self.importer, clock),
             clock=clock,
             max_expires_ms=MAX_EXPIRES_MS,
+            quotas=PeerQuotas(self.peers.limits, clock, self.metrics, most_videos=100),
+            activity=self.activity,
         )
         self.stays = FakeStays()
         self.handlers = Handlers(
@@ -189,6 +197,7 @@ class House:
             clock=clock,
             metrics=self.metrics,
         )
+        self.replay = QuarantineReplay(self.quarantine, self.pipeline.apply, self.peers.may_speak)
 
     async def start(self) -> House:
         await self.peers.load()

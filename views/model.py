@@ -6,6 +6,8 @@ import enum
 from dataclasses import dataclass
 
 LOCAL = ""
+UNVERIFIED = "?"
+"""What the source of a peer's viewers begins with who came beyond its quotas; no host begins so."""
 """The source of viewers of ours, where a peer's host would stand."""
 
 

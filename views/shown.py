@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from views.counters.base import Reading, Told
+from views.model import UNVERIFIED
 from views.ports import OriginTraits
 
 ACK_MARGIN_MS = 2_000
@@ -48,7 +49,11 @@ def shown(video_is_local: bool, reading: Reading, quota_of: Callable[[str], int]
             remote_total=total.count,
             ours=total.ours,
         )
-    peers = {host: min(count, max(0, quota_of(host))) for host, count in reading.peers.items()}
+    peers = {
+        host: min(count, max(0, quota_of(host)))
+        for host, count in reading.peers.items()
+        if not host.startswith(UNVERIFIED)
+    }
     believed = sum(peers.values())
     return Shown(
         reading.local + believed,

@@ -11,7 +11,7 @@ from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters.base import CounterStore, Told, Total
-from views.model import LOCAL, Video
+from views.model import LOCAL, UNVERIFIED, Video
 from views.notices import TotalReceived
 from views.ports import Announcer, Listener, Notifier, NullNotifier, Tell
 from views.shown import Shown, count_ours, shown
@@ -143,17 +143,25 @@ class Viewers:
         """Silence after which a viewer of ours has left."""
         return self._lifetimes.viewer_ms
 
-    async def remote_viewer(self, video: Video, host: str, viewer_key: bytes, expires_ms: int) -> bool:
+    async def remote_viewer(
+        self, video: Video, host: str, viewer_key: bytes, expires_ms: int, *, verified: bool = True
+    ) -> bool:
         """A peer tells of one viewer of its own (case C, or D of protocol v1); True when it was not here.
 
-        ``expires_ms`` is in our clock; a life that is over changes nothing.
+        ``expires_ms`` is in our clock; a life that is over changes nothing. Who is not ``verified`` is shown apart, and
+        in no number.
         """
+        source = host if verified else UNVERIFIED + host
         now_ms = self._clock.now_ms()
         expires_ms = min(expires_ms, now_ms + self._lifetimes.max_expires_ms)
-        is_new = await self._store.touch(video.number, host, viewer_key, expires_ms, now_ms)
-        if is_new:
+        is_new = await self._store.touch(video.number, source, viewer_key, expires_ms, now_ms)
+        if is_new and verified:
             await self._moved(video, now_ms)
         return is_new
+
+    async def verified(self, video: Video, host: str, viewer_key: bytes) -> None:
+        """A viewer of a peer counts from now on: it is no longer among those shown apart."""
+        await self._store.leave(video.number, UNVERIFIED + host, viewer_key, self._clock.now_ms())
 
     async def remote_total(
         self,
@@ -288,6 +296,7 @@ class Viewers:
     async def forget_peer(self, host: str) -> None:
         """A peer was blocked: its viewers vanish; the next sweep says which numbers moved."""
         await self._store.forget_source(host)
+        await self._store.forget_source(UNVERIFIED + host)
 
     # Inside
 

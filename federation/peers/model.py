@@ -30,15 +30,33 @@ EVERYTHING = frozenset({VIEWERS, VIEWS, TOTALS, ANNOUNCES})
 
 @dataclass(frozen=True, slots=True)
 class PeerPolicy:
-    """What the configuration says of one host. ``max_viewers_per_video`` None: the default quota."""
+    """What the configuration says of one host. Quotas that are None: the default ones. ``blocked`` None: it says
+    nothing about that, and what was decided at run time holds."""
 
     host: str
     follow: bool = False
     accept: frozenset[str] = EVERYTHING
     totals: Switch = Switch.AUTO
     batch: Switch = Switch.AUTO
-    blocked: bool = False
+    blocked: bool | None = None
     max_viewers_per_video: int | None = None
+    max_new_viewers_per_minute: int | None = None
+    max_videos: int | None = None
+    max_views_per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLimits:
+    """How much of one host is believed. Viewers above are unverified, counted views above wait in the quarantine.
+
+    ``viewers_per_video`` at once, ``new_viewers_per_minute`` on all videos together, ``videos`` with viewers at once,
+    counted ``views_per_hour`` of one video.
+    """
+
+    viewers_per_video: int = 100_000
+    new_viewers_per_minute: int = 20_000
+    videos: int = 2_000
+    views_per_hour: int = 20_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ _OWN_HOST = Refused("own_host", "this is our own host", 401)
 
 
 class Policies:
-    """Configuration first: what it blocks stays blocked. Verdicts (``blocked`` | ``allowed``) speak for the rest."""
+    """Configuration first: where it says ``block``, that holds. Verdicts (``blocked``, ``allowed``) are the rest."""
 
     def __init__(self, policies: Iterable[PeerPolicy], *, open_federation: bool, own_host: str) -> None:
         self._listed = {policy.host: policy for policy in policies}
@@ -39,7 +39,14 @@ class Policies:
 
     def is_blocked(self, host: str) -> bool:
         policy = self._listed.get(host)
-        return (policy is not None and policy.blocked) or self.verdicts.get(host) == BLOCKED
+        if policy is not None and policy.blocked is not None:
+            return policy.blocked
+        return self.verdicts.get(host) == BLOCKED
+
+    def decided(self, host: str) -> bool | None:
+        """What the configuration says about blocking this host, for or against; None: nothing."""
+        policy = self._listed.get(host)
+        return None if policy is None else policy.blocked
 
     def may_speak(self, host: str) -> Refused | None:
         """None, or ``blocked`` (403), ``not_listed`` (403), ``own_host`` (401)."""
@@ -56,5 +63,5 @@ class Policies:
         return policy is None or kind in policy.accept
 
     def blocked_hosts(self) -> frozenset[str]:
-        configured = {policy.host for policy in self._listed.values() if policy.blocked}
-        return frozenset(configured | {host for host, verdict in self.verdicts.items() if verdict == BLOCKED})
+        hosts = {policy.host for policy in self._listed.values()} | self.verdicts.keys()
+        return frozenset(host for host in hosts if self.is_blocked(host))

@@ -15,6 +15,7 @@ from federation.peers.model import (
     FollowRecord,
     FollowState,
     PeerKind,
+    PeerLimits,
     PeerPolicy,
     PeerView,
     Software,
@@ -30,6 +31,8 @@ NODEINFO_RETRY_MS = 3_600_000
 NODEINFO_PATIENCE_MS = 1_800_000
 """A host that has not said for so long what it runs is taken for one that does not count views."""
 
+_CONFIG_ALLOWS = Refused("config_decides", "the configuration says block: false for this host: change it there", 409)
+_CONFIG_BLOCKS = Refused("config_decides", "the configuration blocks this host: change it there", 409)
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
 
@@ -48,7 +51,7 @@ class Peers:
         *,
         policies: Iterable[PeerPolicy] = (),
         open_federation: bool = True,
-        default_quota: int = 100_000,
+        limits: PeerLimits | None = None,
         own_host: str,
         max_peers: int = 10_000,
         max_followers: int = 20_000,
@@ -60,7 +63,7 @@ class Peers:
         self._clock = clock
         self._events = events
         self._policies = Policies(policies, open_federation=open_federation, own_host=own_host)
-        self._default_quota = default_quota
+        self._limits = limits or PeerLimits()
         self._software_ttl_ms = software_ttl_ms
         self._max_followers = max_followers
         self._max_followers_per_host = max_followers_per_host
@@ -106,7 +109,19 @@ class Peers:
     def quota(self, host: str) -> int:
         """How many viewers per video a host may claim before the rest count as unverified."""
         quota = self._policies.policy(host).max_viewers_per_video
-        return self._default_quota if quota is None else quota
+        return self._limits.viewers_per_video if quota is None else quota
+
+    def limits(self, host: str) -> PeerLimits:
+        """How much of a host is believed: its own quotas, else the default ones."""
+        if not self._policies.is_listed(host):
+            return self._limits
+        policy, usual = self._policies.policy(host), self._limits
+        return PeerLimits(
+            self.quota(host),
+            _either(policy.max_new_viewers_per_minute, usual.new_viewers_per_minute),
+            _either(policy.max_videos, usual.videos),
+            _either(policy.max_views_per_hour, usual.views_per_hour),
+        )
 
     def reload(self, policies: Iterable[PeerPolicy], *, open_federation: bool) -> None:
         """Take a changed configuration; hosts it blocks now are told as ``peer_blocked``."""
@@ -116,14 +131,46 @@ class Peers:
         for host in sorted(self._policies.blocked_hosts() - before):
             self._events.peer_blocked(host)
 
-    async def block(self, host: str) -> None:
-        """Block at run time, for good; the configuration need not name the host."""
-        await self._judge(host, verdicts.BLOCKED)
-        self._events.peer_blocked(host)
+    def contradicts(self, host: str, *, block: bool) -> Refused | None:
+        """``config_decides`` (409) where the configuration says the contrary."""
+        decided = self._policies.decided(host)
+        if decided is None or decided is block:
+            return None
+        return _CONFIG_BLOCKS if decided else _CONFIG_ALLOWS
 
-    async def allow(self, host: str) -> None:
-        """Take a run-time block back, and let the host speak where only listed ones may. YAML's blocks stay."""
+    async def block(self, host: str) -> Refused | None:
+        """Block at run time, for good. ``config_decides`` (409) where the configuration says the contrary."""
+        refusal = self.contradicts(host, block=True)
+        if refusal is not None:
+            return refusal
+        was_blocked = self._policies.is_blocked(host)
+        await self._judge(host, verdicts.BLOCKED)
+        if not was_blocked:
+            self._events.peer_blocked(host)
+        return None
+
+    async def allow(self, host: str) -> Refused | None:
+        """Take a run-time block back, and let the host speak where only listed ones may.
+
+        ``config_decides`` (409) where the configuration blocks it.
+        """
+        refusal = self.contradicts(host, block=False)
+        if refusal is not None:
+            return refusal
         await self._judge(host, verdicts.ALLOWED)
+        return None
+
+    async def refresh(self) -> None:
+        """Take over what another process decided; hosts that are blocked now are told as ``peer_blocked``."""
+        async with self._database.read() as tx:
+            judged = await store.load_verdicts(tx)
+        if judged == self._policies.verdicts:
+            return
+        before = self._policies.blocked_hosts()
+        self._policies.verdicts = judged
+        self._forget_picture()
+        for host in sorted(self._policies.blocked_hosts() - before):
+            self._events.peer_blocked(host)
 
     async def _judge(self, host: str, verdict: str) -> None:
         await self._database.write(lambda tx: store.set_verdict(tx, host, verdict))
@@ -309,9 +356,10 @@ class Peers:
         return len(self._known)
 
     def list_peers(self) -> list[PeerView]:
-        """Everything known of every listed or known host, by name."""
+        """Everything known of every listed, judged or known host, by name."""
         hosts = set(self._known.hosts()) | {policy.host for policy in self._policies.listed()}
         hosts |= {record.host for record in (*self._follows.records(Direction.IN), *self.following())}
+        hosts |= self._policies.verdicts.keys()
         return [self.describe(host) for host in sorted(hosts)]
 
     def describe(self, host: str) -> PeerView:
@@ -337,3 +385,7 @@ class Peers:
             or self._follows.followers_of(host) > 0
             or self._follows.following_state(host) is not None
         )
+
+
+def _either(own: int | None, usual: int) -> int:
+    return usual if own is None else own

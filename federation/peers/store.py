@@ -56,6 +56,12 @@ async def load_peers(tx: Transaction, limit: int) -> list[PeerRow]:
     return [_peer(row) for row in await tx.execute(statement)]
 
 
+async def load_verdicts(tx: Transaction) -> dict[str, str]:
+    """What administrators decided at run time, by host."""
+    rows = await tx.execute(select(peers.c.host, peers.c.verdict).where(peers.c.verdict.is_not(None)))
+    return {row.host: row.verdict for row in rows}
+
+
 async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
     """Keep what was learnt; an administrator's verdict has its own statement and is left alone."""
     for start in range(0, len(rows), _BATCH):

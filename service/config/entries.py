@@ -27,15 +27,19 @@ from views.model import Privacy, VideoDraft
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """What is agreed with one host. ``max_viewers_per_video`` None: ``federation.max_viewers_per_video``."""
+    """What is agreed with one host. Quotas that are None: those of ``federation``. ``block`` None: what was decided at
+    run time holds."""
 
     host: Host
     follow: bool = False
     accept: tuple[Accept, ...] = tuple(Accept)
     totals: AutoSwitch = AutoSwitch.AUTO
     batch: AutoSwitch = AutoSwitch.AUTO
-    block: bool = False
+    block: bool | None = None
     max_viewers_per_video: Annotated[int | None, Whole(0)] = None
+    max_new_viewers_per_minute: Annotated[int | None, Whole(0)] = None
+    max_videos: Annotated[int | None, Whole(0, 10_000)] = None
+    max_views_per_hour: Annotated[int | None, Whole(0)] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

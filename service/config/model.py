@@ -154,8 +154,13 @@ class Federation:
     max_expires_ms: Annotated[int, Duration("2s", "1d")] = 600_000
     signed_fetch: bool = False
     max_viewers_per_video: Annotated[int, Whole(0)] = 100_000
+    max_new_viewers_per_minute: Annotated[int, Whole(0)] = 20_000
+    max_videos: Annotated[int, Whole(0, 10_000)] = 2_000
+    max_views_per_hour: Annotated[int, Whole(0)] = 20_000
+    unusual_at: Annotated[float | None, Parsed(Decimal(1.0, 1_000.0).parse, "a number", never=True)] = 8.0
     max_count: Annotated[int, Whole(1)] = 10_000_000
     quarantine_size: Annotated[int, Whole(0, 1_000_000)] = 1_000
+    quarantine_memory_bytes: Annotated[int, Parsed(parse_size, "a size", high=10**10)] = 8_000_000
     batch_max_items: Annotated[int, Whole(1, 10_000)] = 500
     key_cache_size: Annotated[int, Whole(1, 10_000_000)] = 10_000
     key_ttl_ms: Annotated[int, Duration("1s", "365d")] = 2 * 86_400_000

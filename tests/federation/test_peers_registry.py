@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.peers import Follower, FollowState, PeerKind, PeerPolicy, Peers, Software, Switch
+from federation.peers import Follower, FollowState, PeerKind, PeerLimits, PeerPolicy, Peers, Software, Switch
 from federation.ports import NullPeerEvents
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
@@ -109,7 +109,7 @@ def test_who_may_speak(make: Callable[..., Peers]) -> None:
 
 def test_what_is_taken_and_how_much(make: Callable[..., Peers]) -> None:
     strict = PeerPolicy("some.example", accept=frozenset({"views"}), max_viewers_per_video=0)
-    peers = make(strict, default_quota=70)
+    peers = make(strict, limits=PeerLimits(viewers_per_video=70))
     assert peers.accepts("some.example", "views")
     assert not peers.accepts("some.example", "viewers")
     assert peers.accepts("other.example", "totals")
@@ -133,8 +133,47 @@ async def test_verdicts_outlive_a_restart(make: Callable[..., Peers], news: News
 
 async def test_yaml_blocks_cannot_be_lifted_at_run_time(make: Callable[..., Peers]) -> None:
     peers = make(PeerPolicy("bad.example", blocked=True))
-    await peers.allow("bad.example")
+    assert reason(await peers.allow("bad.example")) == "config_decides"
     assert reason(peers.may_speak("bad.example")) == "blocked"
+
+
+async def test_yaml_lets_speak_whom_it_does_not_block(make: Callable[..., Peers], news: News) -> None:
+    peers = make(PeerPolicy("friend.example", blocked=False))
+    assert reason(await peers.block("friend.example")) == "config_decides"
+    assert peers.may_speak("friend.example") is None
+    assert news.told == []
+
+
+async def test_a_listed_peer_of_which_yaml_says_nothing_can_be_blocked(make: Callable[..., Peers], news: News) -> None:
+    peers = make(PeerPolicy("friend.example"))
+    assert await peers.block("friend.example") is None
+    assert await peers.block("friend.example") is None
+    assert reason(peers.may_speak("friend.example")) == "blocked"
+    assert news.told == [("peer_blocked", "friend.example")]
+    peers.reload([PeerPolicy("friend.example", blocked=False)], open_federation=True)
+    assert peers.may_speak("friend.example") is None
+
+
+async def test_another_process_hears_of_a_block(make: Callable[..., Peers], news: News) -> None:
+    here, there = make(), make()
+    await here.load()
+    await there.load()
+    await here.block("bad.example")
+    assert there.may_speak("bad.example") is None
+    for _ in range(2):
+        await there.refresh()
+    assert reason(there.may_speak("bad.example")) == "blocked"
+    assert news.told == [("peer_blocked", "bad.example")] * 2, "each of them once"
+    await here.allow("bad.example")
+    await there.refresh()
+    assert there.may_speak("bad.example") is None
+
+
+def test_a_peers_own_limits_go_first(make: Callable[..., Peers]) -> None:
+    own = PeerPolicy("some.example", max_new_viewers_per_minute=1, max_videos=0)
+    peers = make(own, limits=PeerLimits(4, 5, 6, 7))
+    assert peers.limits("some.example") == PeerLimits(4, 1, 0, 7)
+    assert peers.limits("other.example") == PeerLimits(4, 5, 6, 7)
 
 
 def test_a_reload_tells_whom_it_blocks(make: Callable[..., Peers], news: News) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from foundation.clock import ManualClock
-from foundation.ratelimit import WindowLimiter
+from foundation.ratelimit import WindowCounter, WindowLimiter
 
 
 def test_a_window_opens_with_the_first_hit_and_does_not_slide(clock: ManualClock) -> None:
@@ -67,3 +67,20 @@ def test_never_more_than_the_limit_in_any_fixed_window(steps: list[tuple[int, in
 def test_bounds_must_be_positive(clock: ManualClock, bad: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError):
         WindowLimiter(clock, *bad)
+
+
+def test_a_counter_counts_within_its_window_and_forgets(clock: ManualClock) -> None:
+    counter: WindowCounter[str] = WindowCounter(clock, 1_000, max_keys=2)
+    for _ in range(3):
+        counter.see("a")
+    assert (counter.seen("a"), counter.seen("b")) == (3, 0)
+    clock.advance(999)
+    assert counter.seen("a") == 3
+    clock.advance(1)
+    assert counter.seen("a") == 0
+    counter.see("a")
+    assert counter.seen("a") == 1
+    for key in ("b", "c"):
+        counter.see(key)
+    assert len(counter) == 2
+    assert counter.seen("a") == 0, "the longest unseen is forgotten"

@@ -35,6 +35,39 @@ async def test_the_command_line_asks_a_running_service(spawn: Spawn, instance: M
     assert "Traceback" not in nobody.err + again.err
 
 
+async def test_a_host_is_blocked_and_let_speak_again_across_a_restart(spawn: Spawn) -> None:
+    process = spawn()
+    client = await process.start()
+    blocked = await run("block", process.config, "noisy.example")
+    assert (blocked.status, blocked.err) == (0, "")
+    assert await _blocked(client) == {"noisy.example"}
+    await process.end()
+    client = await process.start()
+    assert await _blocked(client) == {"noisy.example"}
+    allowed = await run("allow", process.config, "noisy.example")
+    assert (allowed.status, allowed.err) == (0, "")
+    assert await _blocked(client) == set()
+    nonsense = await run("block", process.config, "https://noisy.example/")
+    assert nonsense.status == 1
+    assert "400" in nonsense.err
+
+
+async def test_the_quarantine_is_listed_replayed_and_dropped(spawn: Spawn) -> None:
+    process = spawn()
+    client = await process.start()
+    async with client.http.post(f"{client.url}/inbox", data=b"{}", headers={"Content-Type": "text/plain"}) as answer:
+        assert answer.status == 415
+    listed = await run("quarantine", process.config, "list")
+    assert (listed.status, listed.err) == (0, "")
+    assert "content_type" in listed.out
+    other = await run("quarantine", process.config, "list", "--reason", "expired")
+    assert "content_type" not in other.out
+    replayed = await run("quarantine", process.config, "replay")
+    assert "0 applied" in replayed.out
+    dropped = await run("quarantine", process.config, "drop")
+    assert "1 forgotten" in dropped.out
+
+
 async def test_a_wrong_configuration_is_named_and_ends_with_two(spawn: Spawn) -> None:
     process = spawn()
     written = process.config.read_text()
@@ -51,6 +84,11 @@ async def test_a_wrong_configuration_is_named_and_ends_with_two(spawn: Spawn) ->
         assert len(ran.err.strip().splitlines()) == 1, ran.err
     missing = process.config.with_name("missing.yaml")
     assert (await run("check-config", missing)).status == 2
+
+
+async def _blocked(client: Client) -> set[str]:
+    answer = await client.ask("GET", "/api/v1/server/peers")
+    return {peer["host"] for peer in answer.body["data"] if peer["blocked"]}
 
 
 async def _nobody_follows(client: Client) -> bool:

@@ -81,7 +81,7 @@ def test_the_contracts_names_keep_their_meaning() -> None:
     assert str(config.instance.url) == "http://127.0.0.1:8080"
     for section in ("instance", "listen", "views", "federation", "geoip", "logging"):
         assert getattr(config, section) == getattr(default, section), section
-    assert config.peers == (Peer(host="peertube.example", follow=True, max_viewers_per_video=5000),)
+    assert config.peers == (Peer(host="peertube.example", follow=True, block=False, max_viewers_per_video=5000),)
     (token,) = config.tokens
     assert (token.name, token.role, token.value) == ("host-app", Role.ADMIN, Secret("t" * 20))
     assert config.videos == (ConfiguredVideo(uuid=UUID, name="Big Buck Bunny", duration_ms=596_000),)

@@ -5,8 +5,9 @@ import hashlib
 import pytest
 
 from foundation.clock import ManualClock
+from foundation.distinct import MAX_KEYS
 from foundation.metrics import Metrics
-from views.crowding import MAX_ADDRESSES, Crowding
+from views.crowding import Crowding
 
 WINDOW_MS = 120_000
 
@@ -57,7 +58,7 @@ def test_an_ipv6_network_is_one_address(clock: ManualClock) -> None:
 
 def test_what_is_kept_is_bounded_and_no_address(clock: ManualClock) -> None:
     crowd = crowding(clock, 500)
-    for number in range(MAX_ADDRESSES + 10):
+    for number in range(MAX_KEYS + 10):
         crowd.admits(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", viewer(number))
-    assert crowd._kept() <= MAX_ADDRESSES
-    assert not any(b"10." in name for name in crowd._now)
+    assert len(crowd._addresses) <= MAX_KEYS
+    assert not any(b"10." in name for name in crowd._addresses._now)

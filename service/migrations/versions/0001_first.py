@@ -124,6 +124,15 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", name=op.f("pk_peer_cursors")),
     )
     op.create_table(
+        "peer_hours",
+        sa.Column("host", sa.String(length=300), nullable=False),
+        sa.Column("hour", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("viewers", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("host", "hour", name=op.f("pk_peer_hours")),
+    )
+    op.create_index("peer_hours_hour", "peer_hours", ["hour"], unique=False)
+    op.create_table(
         "peers",
         sa.Column("host", sa.String(length=300), nullable=False),
         sa.Column("software", sa.String(length=100), nullable=True),

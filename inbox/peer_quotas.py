@@ -1,0 +1,81 @@
+"""How much of what a proven host says is believed. Its viewers per video are judged where they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from federation.peers import PeerLimits
+from foundation.clock import Clock
+from foundation.distinct import DistinctLimiter
+from foundation.metrics import Metrics
+from foundation.ratelimit import WindowCounter
+from views.model import UNVERIFIED
+
+MAX_HOSTS = 20_000
+MAX_PAIRS = 100_000
+"""Hosts and videos whose counted views are watched at once; the one longest not heard of goes first."""
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+
+class PeerQuotas:
+    """``limits_of(host)`` is asked on every message, so that a changed configuration holds at once.
+
+    Every process counts for itself. ``most_videos`` is the largest quota of videos of all hosts, ``videos_within_ms``
+    how long a viewer without news is here at most.
+    """
+
+    def __init__(
+        self,
+        limits_of: Callable[[str], PeerLimits],
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        most_videos: int = 2_000,
+        videos_within_ms: int = 600_000,
+    ) -> None:
+        self._limits_of = limits_of
+        self._new: WindowCounter[str] = WindowCounter(clock, MINUTE_MS, MAX_HOSTS)
+        self._videos: DistinctLimiter[str] = DistinctLimiter(clock, most_videos, videos_within_ms, MAX_HOSTS)
+        self._views: WindowCounter[tuple[str, int]] = WindowCounter(clock, HOUR_MS, MAX_PAIRS)
+        above = metrics.counter(
+            "fediviews_peer_quota_exceeded", "What peers sent above their quotas, by what became of it", ["outcome"]
+        )
+        self._unverified, self._dropped = above.labels("unverified").inc, above.labels("dropped").inc
+
+    # Viewers
+
+    def believes(self, host: str, video: int) -> bool:
+        """Whether a viewer of this host that is not here yet would count now."""
+        limits = self._limits_of(host)
+        if self._new.seen(host) >= limits.new_viewers_per_minute:
+            return False
+        return self._videos.admits(host, hash((video, HOUR_MS)), limits.videos)
+
+    def came(self, host: str) -> bool:
+        """A viewer that counts has come. True: it may have been among the unverified ones before."""
+        self._new.see(host)
+        return self._new.seen(UNVERIFIED + host) > 0
+
+    def notes_unverified(self, host: str) -> bool:
+        """Whether one more viewer that does not count is kept, to be shown apart: as many per minute as would count."""
+        source = UNVERIFIED + host
+        if self._new.seen(source) >= max(1, self._limits_of(host).new_viewers_per_minute):
+            self._dropped()
+            return False
+        self._new.see(source)
+        self._unverified()
+        return True
+
+    # Counted views
+
+    def counts_view(self, host: str, video: int) -> bool:
+        """Whether one more counted view of this video is believed within this hour."""
+        if self._views.seen((host, video)) < self._limits_of(host).views_per_hour:
+            return True
+        self._dropped()
+        return False
+
+    def counted(self, host: str, video: int) -> None:
+        self._views.see((host, video))
