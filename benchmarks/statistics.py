@@ -19,9 +19,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from sqlalchemy import insert, text
+from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, text
 
 from benchmarks.load import Row
 from foundation.clock import SystemClock
@@ -39,7 +38,6 @@ from views.stats.presence import PresentViewers
 from views.stats.queries import StayStatistics
 from views.stats.recorder import Recorder
 from views.stats.settling import settle
-from views.stats.tables import viewer_sections, viewer_stays
 
 SAVED = 20_000
 ROW_BY_ROW = 500
@@ -50,6 +48,26 @@ DAY_MS = 86_400_000
 DAYS = 60
 GOAL_MS = 200.0
 BUILT_AT_ONCE = 20_000
+
+_plain = MetaData()
+PLAIN_STAYS = Table(
+    "plain_stays",
+    _plain,
+    Column("id", Integer, primary_key=True),
+    Column("video", BigInteger, index=True),
+    Column("url", Text, unique=True),
+    Column("start_ms", BigInteger),
+    Column("end_ms", BigInteger),
+    Column("country", Text),
+)
+PLAIN_SECTIONS = Table(
+    "plain_sections",
+    _plain,
+    Column("id", Integer, primary_key=True),
+    Column("stay", BigInteger, index=True),
+    Column("start_s", BigInteger),
+    Column("end_s", BigInteger),
+)
 
 
 def stays(count: int, videos: Sequence[int], seed: int = 1, days: float = DAYS) -> Iterator[Stay]:
@@ -101,24 +119,15 @@ class House:
 
 
 async def row_by_row(tx: Transaction, stay: Stay) -> None:
-    values: dict[str, Any] = {
-        "video_number": stay.video,
-        "uuid": stay.uuid,
-        "url": stay.url,
-        "source": stay.source,
-        "start_ms": stay.start_ms,
-        "end_ms": stay.end_ms,
-        "watch_time_s": stay.watch_time_s,
-        "country": stay.traits.country,
-        "subdivision": stay.traits.subdivision,
-        "client": stay.traits.client,
-        "device": stay.traits.device,
-        "operating_system": stay.traits.operating_system,
-    }
-    added = await tx.execute(insert(viewer_stays).values(values).returning(viewer_stays.c.id))
+    """As PeerTube keeps them, with a table of sections."""
+    added = await tx.execute(
+        insert(PLAIN_STAYS)
+        .values(video=stay.video, url=stay.url, start_ms=stay.start_ms, end_ms=stay.end_ms, country=stay.traits.country)
+        .returning(PLAIN_STAYS.c.id)
+    )
     number = added.scalar_one()
     for start_s, end_s in stay.sections:
-        await tx.execute(insert(viewer_sections).values(stay_id=number, start_s=start_s, end_s=end_s))
+        await tx.execute(insert(PLAIN_SECTIONS).values(stay=number, start_s=start_s, end_s=end_s))
 
 
 async def saving(house: House) -> tuple[float, float, float]:
@@ -179,6 +188,7 @@ async def measured(name: str, url: str, count: int) -> list[Row]:
     database = await Database.open(url, clock=SystemClock(), metrics=Metrics())
     try:
         await database.write(lambda tx: tx.run_sync(schema.load().create_all))
+        await database.write(lambda tx: tx.run_sync(_plain.create_all))
         house = House(database)
         slow, one, many = await saving(house)
         by_row = f"{slow:,.0f}/s row by row"

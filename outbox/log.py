@@ -6,7 +6,7 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, delete, exists, func, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Delete, and_, delete, exists, func, insert, or_, select, text, tuple_, update
 
 from foundation.database import Database, Transaction, upsert
 from outbox.tables import activity_log, delivery_exceptions, peer_cursors
@@ -233,9 +233,12 @@ class ActivityLog:
         all_have_it = and_(_log.audience == FOLLOWERS, or_(slowest.is_(None), _log.seq <= slowest))
 
         async def work(tx: Transaction) -> int:
-            old = await tx.execute(delete(activity_log).where(_log.created_ms < created_before_ms))
-            heard = await tx.execute(delete(activity_log).where(or_(has_it, all_have_it), ~troubled))
-            await tx.execute(delete(delivery_exceptions).where(~exists().where(_log.seq == _exceptions.seq)))
+            old = await tx.execute(_in_order(_log.created_ms < created_before_ms))
+            heard = await tx.execute(_in_order(and_(or_(has_it, all_have_it), ~troubled)))
+            orphans = select(_exceptions.host, _exceptions.seq).where(~exists().where(_log.seq == _exceptions.seq))
+            orphans = orphans.order_by(_exceptions.host, _exceptions.seq).with_for_update()
+            key = tuple_(_exceptions.host, _exceptions.seq)
+            await tx.execute(delete(delivery_exceptions).where(key.in_(orphans)))
             return old.rowcount + heard.rowcount
 
         return await self._database.write(work)
@@ -261,6 +264,11 @@ class ActivityLog:
             Logged(row.seq, Kind(row.kind), row.actor, row.recipient, row.inbox, row.body, row.created_ms, row.attempts)
             for row in await tx.execute(query)
         ]
+
+
+def _in_order(which: ColumnElement[bool]) -> Delete:
+    """Delete activities, locked by their ids first: two processes never wait for each other in a circle."""
+    return delete(activity_log).where(_log.id.in_(select(_log.id).where(which).order_by(_log.id).with_for_update()))
 
 
 async def _number(tx: Transaction) -> int:

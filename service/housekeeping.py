@@ -10,6 +10,8 @@ from service.tasks import Task
 from views.model import Video
 from views.resume import WRITE_EVERY_MS
 from views.routes.services import Command
+from views.stats.tables import STAYS
+from views.tables import HOURS
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -68,6 +70,7 @@ class Housekeeping:
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
             Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),
             Task("look for an untrusted proxy", self._look_for_proxy, MINUTE_MS),
+            Task("make room for the next months", self._make_months, HOUR_MS),
             Task("forget old ids and buckets", self.purge, HOUR_MS),
         ]
 
@@ -110,6 +113,10 @@ class Housekeeping:
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.cleaner.purge(local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.resume.purge()
+
+    async def _make_months(self) -> None:
+        for kept in (STAYS, HOURS):
+            await kept.ahead(self._ground.database, self._ground.clock.now_ms())
 
     async def _ask_followers(self) -> None:
         self._out.events.ask_followers()

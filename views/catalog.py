@@ -269,9 +269,10 @@ class Catalog:
         """Forget the video with its hourly views; followers of ours are told. False when it was gone already."""
 
         async def work(tx: Transaction) -> bool:
-            await tx.execute(delete(video_views).where(video_views.c.video_number == video.number))
+            # First the video, as counting does: nobody adds an hour behind our back, or waits for us in a circle.
             statement = delete(videos).where(videos.c.number == video.number).returning(*COLUMNS)
             row = (await tx.execute(statement)).one_or_none()
+            await tx.execute(delete(video_views).where(video_views.c.video_number == video.number))
             if row is None:
                 return False
             gone = video_of(row)

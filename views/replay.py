@@ -9,13 +9,14 @@ from functools import partial
 from sqlalchemy import case, delete, select, update
 
 from foundation.clock import Clock
-from foundation.database import Database, Transaction, upsert
+from foundation.database import Database, Transaction
 from foundation.errors import Refused
 from views.catalog import Catalog
 from views.model import Video
 from views.ports import Announcer
 from views.rows import COLUMNS, video_of
 from views.tables import video_views, videos
+from views.tallies import add_hours
 
 MoveStays = Callable[[int, int], Awaitable[int]]
 """Gives the stays of one video (by number), with sections and sums, to another; returns how many."""
@@ -88,7 +89,7 @@ class Replays:
         if len(now) < 2:
             return GONE
         views = now[live.number].views
-        await _move_hours(tx, live.number, replay.number)
+        await _move_hours(tx, live.number, now[replay.number])
         if views:
             for number, total in ((live.number, 0), (replay.number, now[replay.number].views + views)):
                 now[number] = await self._put_total(tx, now[number], total, now_ms)
@@ -108,15 +109,7 @@ class Replays:
         return moved
 
 
-async def _move_hours(tx: Transaction, live: int, replay: int) -> None:
+async def _move_hours(tx: Transaction, live: int, replay: Video) -> None:
     hours = select(video_views.c.hour_ms, video_views.c.views).where(video_views.c.video_number == live)
-    rows = [
-        {"video_number": replay, "hour_ms": row.hour_ms, "views": row.views}
-        for row in await tx.execute(hours.order_by(video_views.c.hour_ms))
-    ]
-    if not rows:
-        return
-    bucket = upsert(tx, video_views)
-    raised = {"views": video_views.c.views + bucket.excluded.views}
-    await tx.execute(bucket.on_conflict_do_update(index_elements=["video_number", "hour_ms"], set_=raised), rows)
+    await add_hours(tx, [(replay, row.hour_ms, row.views) for row in await tx.execute(hours)])
     await tx.execute(delete(video_views).where(video_views.c.video_number == live))

@@ -180,6 +180,7 @@ async def _delete_old(tx: Transaction, before_ms: int) -> int:
         select(resume_positions.c.user_hash, resume_positions.c.video_number)
         .where(resume_positions.c.updated_ms < before_ms)
         .limit(_BATCH)
+        .with_for_update(skip_locked=True)
     )
     result = await tx.execute(delete(resume_positions).where(key.in_(old)))
     assert isinstance(result, CursorResult)

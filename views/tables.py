@@ -19,6 +19,7 @@ from sqlalchemy import (
 )
 
 from foundation.database import metadata
+from foundation.partitions import Monthly, by
 
 videos = Table(
     "videos",
@@ -54,12 +55,17 @@ videos = Table(
 video_views = Table(
     "video_views",
     metadata,
-    Column("video_number", ForeignKey("videos.number", ondelete="CASCADE"), primary_key=True),
+    # No foreign key: to make a month would lock all videos. Whoever writes here has locked the row of the video.
+    Column("video_number", BigInteger, primary_key=True, autoincrement=False),
     # Start of the hour in UTC, Unix milliseconds.
-    Column("hour_ms", BigInteger, primary_key=True),
+    Column("hour_ms", BigInteger, primary_key=True, autoincrement=False),
+    # The video's own; hours of remote videos are kept for another time.
+    Column("local", Boolean, primary_key=True, autoincrement=False),
     Column("views", BigInteger, nullable=False),
     Index("ix_video_views_hour_ms", "hour_ms"),
+    postgresql_partition_by=by("local", "hour_ms"),
 )
+HOURS = Monthly(video_views, "local", ("remote", "local"), "hour_ms")
 
 remote_views = Table(
     "remote_views",

@@ -11,9 +11,10 @@ from sqlalchemy import CursorResult, bindparam, delete, func, select, tuple_, up
 from sqlalchemy.sql import Delete
 
 from foundation.database import Database, Transaction, upsert
+from foundation.partitions import drop
 from views.model import LOCAL, Video
 from views.rows import COLUMNS, video_of
-from views.tables import remote_views, video_views, videos
+from views.tables import HOURS, remote_views, video_views, videos
 
 HOUR_MS = 3_600_000
 
@@ -47,15 +48,28 @@ async def add_views(tx: Transaction, views: Sequence[CountedView]) -> list[Video
     news = await _not_counted_before(tx, views)
     fresh = [view for view, new in zip(views, news, strict=True) if new]
     now = await _raise_totals(tx, fresh)
-    hours = Counter((view.video.number, hour_of(view.at_ms)) for view in fresh if view.video.number in now)
-    if hours:
-        bucket = upsert(tx, video_views)
-        raised = {"views": video_views.c.views + bucket.excluded.views}
-        rows = [
-            {"video_number": number, "hour_ms": hour, "views": hours[number, hour]} for number, hour in sorted(hours)
-        ]
-        await tx.execute(bucket.on_conflict_do_update(index_elements=["video_number", "hour_ms"], set_=raised), rows)
+    hours = Counter((now[view.video.number], hour_of(view.at_ms)) for view in fresh if view.video.number in now)
+    await add_hours(tx, [(video, hour, number) for (video, hour), number in hours.items()])
     return [now.get(view.video.number) if new else None for view, new in zip(views, news, strict=True)]
+
+
+async def add_hours(tx: Transaction, hours: Sequence[tuple[Video, int, int]]) -> None:
+    """Add views to hours: video, start of the hour, number; each video and hour once."""
+    if not hours:
+        return
+    await HOURS.ready(tx, ((video.local, hour) for video, hour, _ in hours))
+    bucket = upsert(tx, video_views)
+    raised = {"views": video_views.c.views + bucket.excluded.views}
+    rows = [
+        {"video_number": number, "hour_ms": hour, "local": local, "views": views}
+        for number, hour, local, views in sorted(
+            (video.number, hour, video.local, views) for video, hour, views in hours
+        )
+    ]
+    await tx.execute(bucket.on_conflict_do_update(index_elements=_HOUR_KEY, set_=raised), rows)
+
+
+_HOUR_KEY = [column.name for column in video_views.primary_key]
 
 
 async def _not_counted_before(tx: Transaction, views: Sequence[CountedView]) -> list[bool]:
@@ -104,19 +118,25 @@ _KEEP = select(*COLUMNS).where(videos.c.number == bindparam("this")).with_for_up
 async def purge_remote_views(db: Database, before_ms: int) -> int:
     """Forget which remote views were counted before ``before_ms``; returns how many."""
     old = select(remote_views.c.activity).where(remote_views.c.at_ms < before_ms).limit(BATCH)
+    old = old.with_for_update(skip_locked=True)
     return await _in_batches(db, delete(remote_views).where(remote_views.c.activity.in_(old)))
 
 
 async def purge_hourly(db: Database, *, local: bool, before_ms: int) -> int:
-    """Forget the hours of our videos (``local``) or of remote ones that began before ``before_ms``."""
-    key = tuple_(video_views.c.video_number, video_views.c.hour_ms)
-    old = (
-        select(video_views.c.video_number, video_views.c.hour_ms)
-        .join(videos, videos.c.number == video_views.c.video_number)
-        .where(video_views.c.hour_ms < before_ms, videos.c.local.is_(local))
-        .limit(BATCH)
-    )
+    """Forget the hours of our videos (``local``) or of remote ones that began before ``before_ms``; on PostgreSQL by
+    whole months, so that some stay for a month longer. How many rows, or there months, went."""
+    if db.dialect == "postgresql":
+        return await db.write(partial(_drop_months, local=local, before_ms=before_ms))
+    keys = tuple(video_views.primary_key.columns)
+    key = tuple_(*keys)
+    old = select(*keys).where(video_views.c.hour_ms < before_ms, video_views.c.local.is_(local)).limit(BATCH)
     return await _in_batches(db, delete(video_views).where(key.in_(old)))
+
+
+async def _drop_months(tx: Transaction, *, local: bool, before_ms: int) -> int:
+    gone = await HOURS.detach_old(tx, local, before_ms)
+    await drop(tx, gone)
+    return len(gone)
 
 
 async def total_local_views(db: Database) -> int:

@@ -64,6 +64,8 @@ async def load_verdicts(tx: Transaction) -> dict[str, str]:
 
 async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
     """Keep what was learnt; an administrator's verdict has its own statement and is left alone."""
+    # In the order of hosts, so that two processes never wait for each other in a circle.
+    rows = sorted(rows, key=lambda row: row.host)
     for start in range(0, len(rows), _BATCH):
         insert = upsert(tx, peers).values(
             [
@@ -93,7 +95,8 @@ async def set_verdict(tx: Transaction, host: str, verdict: str) -> None:
 
 async def purge_peers(tx: Transaction, before_ms: int) -> int:
     """Forget hosts that nobody heard of since, unless an administrator judged them."""
-    gone = await tx.execute(delete(peers).where(peers.c.verdict.is_(None), peers.c.last_seen_ms < before_ms))
+    old = select(peers.c.host).where(peers.c.verdict.is_(None), peers.c.last_seen_ms < before_ms)
+    gone = await tx.execute(delete(peers).where(peers.c.host.in_(old.order_by(peers.c.host).with_for_update())))
     return gone.rowcount
 
 

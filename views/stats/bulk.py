@@ -9,21 +9,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Table, func, select, text
+from sqlalchemy import Column, text
 
 from foundation.database import Transaction
 
 Row = Sequence[Any]
 
+_BOUND_AT_ONCE = 500
 
-async def reserve_ids(tx: Transaction, table: Table, count: int) -> range | list[int]:
-    """``count`` values for the ``id`` of new rows, ascending."""
+
+async def insert_missing(
+    tx: Transaction, columns: Sequence[Column[Any]], rows: Sequence[Row], returning: Sequence[Column[Any]]
+) -> list[Row]:
+    """New rows, but for those that meet a unique one; ``returning`` of each that was new. Keys are unique and sorted,
+    so that processes that insert the same never wait for each other in a circle."""
+    if not rows:
+        return []
+    table, names = columns[0].table, [column.name for column in columns]
+    into = f"INSERT INTO {table} ({', '.join(names)})"
+    rest = f"ON CONFLICT DO NOTHING RETURNING {', '.join(column.name for column in returning)}"
     if tx.dialect.name == "postgresql":
-        taken = text("SELECT nextval(pg_get_serial_sequence(:name, 'id')) FROM generate_series(1, :count)")
-        return sorted((await tx.execute(taken, {"name": table.name, "count": count})).scalars())
-    # The only writer, in a transaction that holds the write lock.
-    last = (await tx.execute(select(func.coalesce(func.max(table.c.id), 0)))).scalar_one()
-    return range(last + 1, last + 1 + count)
+        driver = await _driver(tx)
+        statement = f"{into} SELECT * FROM unnest({_arrays(tx, columns)}) {rest}"  # noqa: S608
+        return list(await driver.fetch(statement, *map(list, zip(*rows, strict=True))))
+    found: list[Row] = []
+    for at in range(0, len(rows), _BOUND_AT_ONCE):
+        some = rows[at : at + _BOUND_AT_ONCE]
+        marks = ", ".join([f"({', '.join('?' * len(names))})"] * len(some))
+        values = tuple(value for row in some for value in row)
+        found += await tx.exec_driver_sql(f"{into} VALUES {marks} {rest}", values)
+    return found
 
 
 async def insert_rows(tx: Transaction, columns: Sequence[Column[Any]], rows: Sequence[Row]) -> None:
@@ -59,12 +74,35 @@ async def add_sums(
     into = f"INSERT INTO {table} ({', '.join(names)})"
     if tx.dialect.name == "postgresql":
         driver = await _driver(tx)
-        arrays = ", ".join(f"${at}::{column.type.compile(tx.dialect)}[]" for at, column in enumerate(columns, 1))
-        statement = f"{into} SELECT * FROM unnest({arrays}) {conflict}"  # noqa: S608
+        statement = f"{into} SELECT * FROM unnest({_arrays(tx, columns)}) {conflict}"  # noqa: S608
         await driver.execute(statement, *map(list, zip(*rows, strict=True)))
         return
     marks = ", ".join("?" * len(names))
     await tx.exec_driver_sql(f"{into} VALUES ({marks}) {conflict}", [tuple(row) for row in rows])
+
+
+async def forget_empty(
+    tx: Transaction, keys: Sequence[Column[Any]], sums: Sequence[Column[Any]], rows: Sequence[Row]
+) -> None:
+    """Delete the rows of these keys (the first values of each of ``rows``) whose sums are all 0."""
+    if not rows:
+        return
+    table, names = keys[0].table, [key.name for key in keys]
+    rows = [row[: len(keys)] for row in rows]
+    empty = " AND ".join(f"{table}.{column.name} = 0" for column in sums)
+    if tx.dialect.name == "postgresql":
+        driver = await _driver(tx)
+        same = " AND ".join(f"{table}.{name} = known.{name}" for name in names)
+        known = f"unnest({_arrays(tx, keys)}) AS known({', '.join(names)})"
+        statement = f"DELETE FROM {table} USING {known} WHERE {same} AND {empty}"  # noqa: S608
+        await driver.execute(statement, *map(list, zip(*rows, strict=True)))
+        return
+    same = " AND ".join(f"{name} = ?" for name in names)
+    await tx.exec_driver_sql(f"DELETE FROM {table} WHERE {same} AND {empty}", [tuple(row) for row in rows])  # noqa: S608
+
+
+def _arrays(tx: Transaction, columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(f"${at}::{column.type.compile(tx.dialect)}[]" for at, column in enumerate(columns, 1))
 
 
 async def _driver(tx: Transaction) -> Any:

@@ -42,8 +42,8 @@ class StayMover:
 
 async def _move_batch(tx: Transaction, *, source: int, target: int) -> int:
     some = select(*rows.COLUMNS).where(viewer_stays.c.video_number == source).order_by(viewer_stays.c.start_ms)
-    found = (await tx.execute(some.limit(BATCH))).all()
-    stays = await rows.stays_of(tx, found)
+    found = (await tx.execute(some.limit(BATCH).with_for_update(skip_locked=True))).all()
+    stays = [rows.stay_of(row) for row in found]
     await rows.remove(tx, found, counted=True)
     if stays:
         await rows.insert(tx, [replace(stay, video=target) for stay in stays], ours=(target,))

@@ -93,7 +93,8 @@ class StayStatistics:
         return answer, peak.certain
 
     async def first_ms(self, video: int) -> int | None:
-        earliest = select(func.min(viewer_stays.c.start_ms)).where(viewer_stays.c.video_number == video)
+        stays = viewer_stays.c
+        earliest = select(func.min(stays.start_ms)).where(stays.video_number == video, stays.local)
         async with self._db.read() as tx:
             found = (await tx.execute(earliest)).scalar_one()
         return None if found is None else int(found)

@@ -27,7 +27,6 @@ from views.sections import decode
 from views.stats import rows
 from views.stats.model import Stay
 from views.stats.presence import PresentViewers
-from views.stats.tables import viewer_stays
 from views.stats.traits import unpack
 from views.tables import videos
 
@@ -209,9 +208,7 @@ class Recorder:
     async def find(self, url: str) -> Stay | None:
         """The kept stay of this global id."""
         async with self._db.read() as tx:
-            found = (await tx.execute(select(*rows.COLUMNS).where(viewer_stays.c.url == url))).all()
-            stays = await rows.stays_of(tx, found)
-        return stays[0] if stays else None
+            return await rows.find(tx, url)
 
     async def _write_remote(self, tx: Transaction, stays: Sequence[Stay]) -> Sequence[bool]:
         fresh = {stay.url for stay in await self._write(tx, stays)}
@@ -227,10 +224,7 @@ class Recorder:
         asked = select(*COLUMNS).where(videos.c.number.in_(numbers))
         there = {row.number: video_of(row) for row in await tx.execute(asked)}
         wanted = [stay for stay in stays if stay.video in there and stay.watch_time_s > 0]
-        fresh = await rows.unknown(tx, wanted)
-        if not fresh:
-            return []
-        await rows.insert(tx, fresh, ours=(number for number, video in there.items() if video.local))
+        fresh = await rows.insert(tx, wanted, ours=(number for number, video in there.items() if video.local))
         for stay in fresh:
             video = there[stay.video]
             if not video.local and video.federated and not stay.source:

@@ -83,6 +83,7 @@ async def _of_minutes(tx: Transaction, video: int, instants: Sequence[int], unit
     for which, when in ((0, viewer_stays.c.start_ms), (1, viewer_stays.c.end_ms)):
         begin = stay_times.c.at_ms
         inside = (viewer_stays.c.video_number == video) & (when >= begin) & (when < begin + unit.ms)
+        inside &= viewer_stays.c.local & (viewer_stays.c.end_ms >= begin)
         asked = (
             select(begin, when, func.count())
             .select_from(stay_times.join(viewer_stays, inside))

@@ -165,9 +165,12 @@ class Reader:
         return where
 
     def _stays(self, piece: Piece, when: ColumnElement[int]) -> ColumnElement[bool]:
-        where = self._where(viewer_stays.c.video_number)
+        where = self._where(viewer_stays.c.video_number) & viewer_stays.c.local
         for condition in _within(when, piece):
             where &= condition
+        if piece.from_ms != -FOREVER_MS:
+            # Said of starts too: it keeps partitions that ended before out of the look.
+            where &= viewer_stays.c.end_ms >= piece.from_ms
         return where
 
     def _where(self, number: ColumnElement[int]) -> ColumnElement[bool]:

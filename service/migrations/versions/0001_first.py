@@ -160,6 +160,15 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "stay_ids",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_stay_ids")),
+        sa.UniqueConstraint("digest", name=op.f("uq_stay_ids_digest")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "stay_times",
         sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("unit_s", sa.Integer(), autoincrement=False, nullable=False),
@@ -194,6 +203,16 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "video_views",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hour_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("local", sa.Boolean(), autoincrement=False, nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("video_number", "hour_ms", "local", name=op.f("pk_video_views")),
+        postgresql_partition_by="RANGE (local, hour_ms)",
+    )
+    op.create_index("ix_video_views_hour_ms", "video_views", ["hour_ms"], unique=False)
+    op.create_table(
         "videos",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
@@ -224,31 +243,26 @@ def upgrade() -> None:
     op.create_index("ix_videos_local_published", "videos", ["local", "published_ms"], unique=False)
     op.create_index("ix_videos_local_refreshed", "videos", ["local", "refreshed_ms"], unique=False)
     op.create_table(
-        "viewer_sections",
-        sa.Column("stay_id", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("start_s", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("end_s", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("stay_id", "start_s", name=op.f("pk_viewer_sections")),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "viewer_stays",
-        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("local", sa.Boolean(), autoincrement=False, nullable=False),
         sa.Column("video_number", sa.BigInteger(), nullable=False),
         sa.Column("uuid", sa.String(length=36), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
         sa.Column("source", sa.String(length=270), nullable=False),
         sa.Column("start_ms", sa.BigInteger(), nullable=False),
-        sa.Column("end_ms", sa.BigInteger(), nullable=False),
+        sa.Column("end_ms", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("watch_time_s", sa.BigInteger(), nullable=False),
+        sa.Column("sections", sa.Text(), nullable=False),
         sa.Column("country", sa.String(length=200), nullable=True),
         sa.Column("subdivision", sa.String(length=200), nullable=True),
         sa.Column("client", sa.String(length=200), nullable=True),
         sa.Column("device", sa.String(length=200), nullable=True),
         sa.Column("operating_system", sa.String(length=200), nullable=True),
         sa.Column("flagged", sa.Boolean(), server_default=sa.false(), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_viewer_stays")),
-        sa.UniqueConstraint("url", name=op.f("uq_viewer_stays_url")),
+        sa.PrimaryKeyConstraint("id", "local", "end_ms", name=op.f("pk_viewer_stays")),
+        postgresql_partition_by="RANGE (local, end_ms)",
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_viewer_stays_end", "viewer_stays", ["video_number", "end_ms", "watch_time_s"], unique=False)
     op.create_index("ix_viewer_stays_start", "viewer_stays", ["video_number", "start_ms", "watch_time_s"], unique=False)
@@ -306,14 +320,3 @@ def upgrade() -> None:
     )
     op.create_index("ix_resume_positions_updated_ms", "resume_positions", ["updated_ms"], unique=False)
     op.create_index("ix_resume_positions_video_number", "resume_positions", ["video_number"], unique=False)
-    op.create_table(
-        "video_views",
-        sa.Column("video_number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
-        sa.Column("hour_ms", sa.BigInteger(), nullable=False),
-        sa.Column("views", sa.BigInteger(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["video_number"], ["videos.number"], name=op.f("fk_video_views_video_number"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("video_number", "hour_ms", name=op.f("pk_video_views")),
-    )
-    op.create_index("ix_video_views_hour_ms", "video_views", ["hour_ms"], unique=False)

@@ -9,13 +9,17 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from foundation.database import Database, Transaction
-from views.stats.bulk import add_sums, insert_rows, reserve_ids
-from views.stats.tables import retention_steps, viewer_sections, viewer_stays
+from views.stats.bulk import add_sums, insert_missing, insert_rows
+from views.stats.tables import retention_steps, stay_ids, stay_traits
 
 EVERY_DATABASE = True
 
-SECTIONS = (viewer_sections.c.stay_id, viewer_sections.c.start_s, viewer_sections.c.end_s)
+TRAITS = tuple(stay_traits.c)
 STEPS = (retention_steps.c.video_number, retention_steps.c.second)
+
+
+def row(video: int, at_ms: int) -> tuple[int | str, ...]:
+    return video, 1, 600, at_ms, "FR", 1, 1
 
 
 class Abandoned(Exception):
@@ -24,7 +28,7 @@ class Abandoned(Exception):
 
 async def counted(db: Database) -> int:
     async with db.read() as tx:
-        return int((await tx.execute(select(func.count()).select_from(viewer_sections))).scalar_one())
+        return int((await tx.execute(select(func.count()).select_from(stay_traits))).scalar_one())
 
 
 async def sums(db: Database) -> list[tuple[int, ...]]:
@@ -36,10 +40,10 @@ async def sums(db: Database) -> list[tuple[int, ...]]:
 async def test_a_rollback_takes_the_rows_back(database: Database, statement_first: bool) -> None:
     async def work(tx: Transaction) -> None:
         if statement_first:
-            await tx.execute(insert(viewer_sections).values(stay_id=9, start_s=0, end_s=1))
-        await insert_rows(tx, SECTIONS, [(1, second, second) for second in range(1_000)])
+            await tx.execute(insert(stay_traits).values(row(9, 9)))
+        await insert_rows(tx, TRAITS, [row(1, second) for second in range(1_000)])
         await add_sums(tx, STEPS, [retention_steps.c.delta], [(1, second, 1) for second in range(100)])
-        seen = await tx.execute(select(func.count()).select_from(viewer_sections))
+        seen = await tx.execute(select(func.count()).select_from(stay_traits))
         assert seen.scalar_one() == 1_000 + statement_first, "the transaction sees its own rows"
         raise Abandoned
 
@@ -53,7 +57,7 @@ async def test_nobody_sees_the_rows_before_the_commit(database: Database) -> Non
     copied, committing = asyncio.Event(), asyncio.Event()
 
     async def work(tx: Transaction) -> None:
-        await insert_rows(tx, SECTIONS, [(1, 0, 1), (1, 2, 3)])
+        await insert_rows(tx, TRAITS, [row(1, 0), row(1, 2)])
         copied.set()
         await committing.wait()
 
@@ -69,7 +73,7 @@ async def test_a_write_of_the_same_group_that_fails_takes_nothing_along(database
     """The group is rolled back, and each runs again alone: the rows are there once."""
 
     async def copies(tx: Transaction) -> None:
-        await insert_rows(tx, SECTIONS, [(1, 0, 1), (1, 2, 3)])
+        await insert_rows(tx, TRAITS, [row(1, 0), row(1, 2)])
 
     async def fails(_: Transaction) -> None:
         raise Abandoned
@@ -82,13 +86,13 @@ async def test_a_write_of_the_same_group_that_fails_takes_nothing_along(database
 
 async def test_a_conflict_ends_the_transaction_and_not_the_writer(database: Database) -> None:
     async def twice(tx: Transaction) -> None:
-        await insert_rows(tx, SECTIONS, [(1, 0, 1), (1, 0, 1)])
+        await insert_rows(tx, TRAITS, [row(1, 0), row(1, 0)])
 
     with pytest.raises(Exception, match=r"(?i)unique") as failure:
         await database.write(twice)
     assert isinstance(failure.value, IntegrityError) or database.dialect == "postgresql"
     assert await counted(database) == 0
-    await database.write(lambda tx: insert_rows(tx, SECTIONS, [(1, 0, 1)]))
+    await database.write(lambda tx: insert_rows(tx, TRAITS, [row(1, 0)]))
     assert await counted(database) == 1
 
 
@@ -98,19 +102,16 @@ async def test_sums_are_added(database: Database) -> None:
     assert await sums(database) == [(1, 0, 4), (1, 5, -2)]
 
 
-async def test_ids_are_given_once_also_after_a_rollback(database: Database) -> None:
-    given: list[list[int]] = []
+async def test_what_is_there_already_is_passed_over_and_numbers_are_given_once(database: Database) -> None:
+    columns, said = (stay_ids.c.digest, stay_ids.c.end_ms), (stay_ids.c.id, stay_ids.c.digest)
+    rows = [(each.to_bytes(32, "big"), each) for each in range(1_200)]
 
-    async def work(tx: Transaction) -> None:
-        ids = list(await reserve_ids(tx, viewer_stays, 50))
-        columns = [
-            viewer_stays.c[name] for name in ("id", "video_number", "uuid", "url", "source", "start_ms", "end_ms")
-        ]
-        columns.append(viewer_stays.c.watch_time_s)
-        await insert_rows(tx, columns, [(each, 1, str(each), str(each), "", 0, 0, 0) for each in ids])
-        given.append(ids)
+    async def work(tx: Transaction, upto: int) -> list[tuple[int, bytes]]:
+        return [tuple(each) for each in await insert_missing(tx, columns, rows[:upto], said)]  # type: ignore[misc]
 
-    for _ in range(3):
-        await database.write(work)
-    assert given[0] == sorted(given[0])
-    assert len({each for ids in given for each in ids}) == 150
+    first = await database.write(lambda tx: work(tx, 700))
+    assert sorted(digest for _, digest in first) == [digest for digest, _ in rows[:700]]
+    rest = await database.write(lambda tx: work(tx, 1_200))
+    assert sorted(digest for _, digest in rest) == [digest for digest, _ in rows[700:]]
+    assert len({number for number, _ in first + rest}) == 1_200
+    assert await database.write(lambda tx: work(tx, 0)) == []

@@ -23,7 +23,7 @@ from views.model import Video
 from views.sections import Rules, begin, encode, report
 from views.stats.model import Traits
 from views.stats.recorder import Recorder
-from views.stats.tables import stay_times, viewer_sections, viewer_stays
+from views.stats.tables import stay_ids, stay_times, viewer_stays
 from views.stats.traits import pack
 
 EVERY_DATABASE = True
@@ -265,7 +265,7 @@ async def test_a_stay_from_elsewhere_is_taken_once_and_not_replaced(house: House
     assert await house.recorder.find(url) == one
     assert house.announcer.stays == []
     async with house.database.read() as tx:
-        assert (await tx.execute(select(func.count()).select_from(viewer_sections))).scalar_one() == 2
+        assert (await tx.execute(select(func.count()).select_from(stay_ids))).scalar_one() == 1
 
 
 async def test_many_are_saved_in_several_transactions(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
