@@ -22,6 +22,7 @@ from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.report import Delivery, DeliveryReports
 from outbox.waiting import available
+from views.telemetry.calls import ApiCalls
 
 MAX_LISTED = 1_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -38,6 +39,7 @@ def setup_routes(
     replay: QuarantineReplay,
     reports: DeliveryReports,
     unusual: Callable[[str], Unusual | None],
+    calls: ApiCalls,
 ) -> None:
     """``unusual`` tells what is out of the ordinary with a host."""
 
@@ -45,10 +47,13 @@ def setup_routes(
         handler = available(handler)
 
         async def guarded(request: web.Request) -> web.StreamResponse:
+            begun_ms = calls.begun_ms()
             principal = tokens.require(bearer_token(request), Role.ADMIN)
             if isinstance(principal, Refused):
                 return problems.refused(principal)
-            return await handler(request)
+            response = await handler(request)
+            calls.answered(request, principal, response.status, begun_ms)
+            return response
 
         return guarded
 

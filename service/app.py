@@ -52,6 +52,7 @@ from service.stores import live_stores, open_database
 from service.tasks import TaskRunner
 from views import routes as views_routes
 from views.model import Video
+from views.telemetry.calls import ApiCalls
 
 log = logging.getLogger("fediviews")
 
@@ -167,7 +168,7 @@ class Service:
             identity=federation.identity,
             authenticate=self.clients.authenticate,
             videos=views.catalog,
-            local_views=ApplicationViews(views),
+            local_views=ApplicationViews(views, ground.clock),
             clock=ground.clock,
             max_expires_ms=config.federation.max_expires_ms,
         ).setup(app.router)
@@ -187,6 +188,7 @@ class Service:
             replay=self.entrance.replay,
             unusual=federation.activity.unusual,
             reports=self.outlet.reports,
+            calls=ApiCalls(views.telemetry, ground.clock),
         )
         delivery_routes.setup_routes(
             app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.deliverer.hurry
@@ -225,6 +227,7 @@ class Service:
         await self.outbox.events.start()
         await self.outbox.following.start()
         await self.views.recorder.start()
+        await self.views.telemetry_house.start()
         await self._tasks.start()
         self._runner = web.AppRunner(
             self.app,
@@ -259,6 +262,7 @@ class Service:
             self._runner = None
         await self._tasks.stop()
         await self.views.recorder.stop()
+        await self.views.telemetry_house.stop()
         await self.views.geo.stop()
         await _kept(self.views.resume.flush, "the last resume positions are")
         await self.outbox.following.stop()

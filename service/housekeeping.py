@@ -58,6 +58,9 @@ class Housekeeping:
         return [
             Task("measure the load", self._gauge.measure, overload.PERIOD_MS),
             Task("sweep viewers", self.sweep, views.sweep_interval_ms),
+            Task("follow viewers", self._views.telemetry_house.look, views.sweep_interval_ms),
+            Task("flush telemetry", self._views.telemetry_house.flush, config.telemetry.flush_interval_ms),
+            Task("forget viewers of other processes", self._views.telemetry_house.tidy, 10 * MINUTE_MS),
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
             Task("settle statistics", self._views.cleaner.settle, MINUTE_MS),
             Task("announce view counts", self._announce_views, flush_ms),

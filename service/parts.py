@@ -23,8 +23,10 @@ from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
 from service.geo import Geo
+from service.late import Late
 from service.rules import report_rules
 from service.stores import LiveStores
+from service.telemetry import TelemetryHouse
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
@@ -41,7 +43,6 @@ from views.stats.presence import PresentViewers
 from views.stats.queries import StayStatistics
 from views.stats.recorder import Recorder
 from views.telemetry.names import SessionNames
-from views.telemetry.null import NullTelemetry
 from views.telemetry.service import TelemetryService
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
@@ -98,6 +99,7 @@ class ViewsTower:
     statistics: StayStatistics
     cleaner: Cleaner
     telemetry: TelemetryService
+    telemetry_house: TelemetryHouse
     names: SessionNames
 
 
@@ -218,6 +220,19 @@ def views_tower(
         judge_channel=identity.channel_name_problem,
     )
     counters = ground.live.counters
+    names = SessionNames(secret)
+    late_viewers: Late[Viewers] = Late()
+    telemetry_house = TelemetryHouse.build(
+        config,
+        clock=clock,
+        metrics=metrics,
+        database=ground.database,
+        live=ground.live,
+        catalog=catalog,
+        names=names,
+        notifier=notifier,
+        numbers=lambda: late_viewers.value,
+    )
     viewers = Viewers(
         counters,
         announcer,
@@ -228,7 +243,9 @@ def views_tower(
         lifetimes=Lifetimes(views.viewer_lifetime_ms, config.federation.max_expires_ms),
         metrics=metrics,
         notifier=notifier,
+        touched=telemetry_house.touched if config.telemetry.enabled else None,
     )
+    late_viewers.value = viewers
     counter = ViewCounter(
         ground.database,
         catalog,
@@ -260,7 +277,9 @@ def views_tower(
         secret=secret,
         stay_url=identity.watch_action_url,
     )
-    watching = Watching(viewers, counter, progress, clock, metrics, rules, locate=geo.locate, closer=recorder)
+    watching = Watching(
+        viewers, counter, progress, clock, metrics, rules, locate=geo.locate, closer=recorder, feed=telemetry_house.feed
+    )
     mover = StayMover(ground.database, progress, recorder)
     sessions = Identity(secret, clock, views.trust_viewer_session_id)
     return ViewsTower(
@@ -278,8 +297,9 @@ def views_tower(
         recorder=recorder,
         statistics=StayStatistics(ground.database, recorder, present, catalog),
         cleaner=Cleaner(ground.database, clock),
-        telemetry=NullTelemetry(),
-        names=SessionNames(secret),
+        telemetry=telemetry_house.service,
+        telemetry_house=telemetry_house,
+        names=names,
     )
 
 
@@ -324,6 +344,7 @@ def views_api(
         sharing=tower.sharing,
         geo_attribution=tower.geo.attribution,
         place_headers=tower.geo.headers,
+        telemetry=tower.telemetry,
         shedder=ground.shedder,
         rules=report_rules(ground.config.views, ground.clock, ground.metrics),
     )

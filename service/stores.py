@@ -130,12 +130,18 @@ def live_stores(config: Config, clock: Clock, metrics: Metrics) -> LiveStores:
         link = RedisLink(config.storage.live.url, metrics=metrics)
         settings = _redis_settings(config)
         return RedisStores(
-            RedisCounterStore(link, clock, settings, metrics),
+            RedisCounterStore(link, clock, settings, metrics, keep_departed=config.telemetry.enabled),
             RedisProgressStore(link, clock, settings, metrics, lifetime_ms=views.stats_lifetime_ms),
         )
     journal = Journal(_journal_settings(config), clock, metrics)
     return MemoryStores(
-        MemoryCounterStore(views.max_viewers, recorder=journal, written=journal.written, metrics=metrics),
+        MemoryCounterStore(
+            views.max_viewers,
+            recorder=journal,
+            written=journal.written,
+            keep_departed=config.telemetry.enabled,
+            metrics=metrics,
+        ),
         ProgressStore(6 * views.max_viewers, recorder=journal, metrics=metrics),
         journal,
         clock,

@@ -1,7 +1,7 @@
 """What happens here that others may want to be told, one small struct per event. Nothing in them names a person.
 
-``viewer`` is a pseudonym of one UTC day, ``session`` names one stay; neither leads back to an address or to what a
-player calls itself. ``resource`` is what notices are in order about: a video's uuid, or a peer's host.
+``viewer`` is a pseudonym of one UTC day, ``session`` one of a viewer at one video; neither leads back to an address or
+to what a player calls itself. ``resource`` is what notices are in order about: a video's uuid, or a peer's host.
 """
 
 from __future__ import annotations

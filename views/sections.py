@@ -140,6 +140,12 @@ def report(progress: Progress, position_s: int, seek: bool, now_ms: int, rules: 
     return progress.watch_time_s
 
 
+def plays(progress: Progress, is_live: bool) -> bool:
+    """Does the viewer play, as far as reports prove it: its position moved. Some players have none in a live stream;
+    there, who reports again plays."""
+    return progress.watch_time_s > 0 or (is_live and progress.last_ms > progress.first_ms)
+
+
 def _open_at(progress: Progress, position_s: int) -> None:
     progress.closed_watch_s += progress.end_s - progress.start_s
     _insert(progress.closed, (progress.start_s, progress.end_s))

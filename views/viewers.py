@@ -79,7 +79,10 @@ class Viewers:
         lifetimes: Lifetimes | None = None,
         metrics: Metrics | None = None,
         notifier: Notifier | None = None,
+        touched: Callable[[Video], None] | None = None,
     ) -> None:
+        """``touched`` hears of every video whose number may have moved; it must neither block nor raise."""
+        self._touched = touched
         self._store = store
         self._notifier = notifier or NullNotifier()
         self._announcer = announcer
@@ -319,6 +322,8 @@ class Viewers:
     async def _moved(self, video: Video, now_ms: int) -> None:
         if video.local and video.federated:
             self._announcer.number_moved(video)
+        if self._touched is not None:
+            self._touched(video)
         if not self._listeners:
             return
         reading = await self._store.read(video.number, now_ms)

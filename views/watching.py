@@ -13,7 +13,7 @@ from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.counting import enough_watch_time
 from views.geo import NOWHERE, Place, agreed
 from views.model import Video
-from views.sections import Progress, Rules, begin, decode, encode, report, still_for_ms
+from views.sections import Progress, Rules, begin, decode, encode, plays, report, still_for_ms
 from views.stats.model import Traits
 from views.stats.traits import cleaned, pack
 
@@ -62,6 +62,9 @@ class SeenViewer(Protocol):
     @property
     def viewer(self) -> bytes: ...
 
+    @property
+    def is_new(self) -> bool: ...
+
 
 class LiveViewers(Protocol):
     """The part of ``views.viewers.Viewers`` that a report needs."""
@@ -84,6 +87,16 @@ class Closer(Protocol):
 
     def close(self, video: int, viewer: bytes) -> None:
         """This stay is over: save it as soon as possible. Must not block."""
+
+
+class Feed(Protocol):
+    """The part of ``views.telemetry.feed.ViewerFeed`` that a report needs. Must not block."""
+
+    def reported(
+        self, video: Video, viewer: bytes, now_ms: int, *, is_new: bool, played: bool, plays: bool, silent_ms: int
+    ) -> None: ...
+
+    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool) -> None: ...
 
 
 class Player(Protocol):
@@ -125,7 +138,9 @@ class Watching:
         *,
         locate: Locate = nowhere,
         closer: Closer | None = None,
+        feed: Feed | None = None,
     ) -> None:
+        self._feed = feed
         self._locate = locate
         self._closer = closer
         self._viewers = viewers
@@ -163,13 +178,20 @@ class Watching:
         address is not kept. Raises StorageUnavailable.
         """
         now_ms = self._clock.now_ms()
+        is_new = was_here = False
         if leave:
-            viewer = await self._leave(video, viewer, alternate)
+            viewer, was_here = await self._leave(video, viewer, alternate)
         elif await self._stands_still(video, viewer, alternate, position_s, now_ms):
             return self.ignored(Outcome.NO_PROGRESS)
         else:
-            viewer = (await self._viewers.watching(video, viewer, alternate, now_ms)).viewer
-        progress = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
+            seen = await self._viewers.watching(video, viewer, alternate, now_ms)
+            viewer, is_new = seen.viewer, seen.is_new
+        progress, played, silent_ms = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
+        if self._feed is not None and (was_here or not leave):
+            playing = plays(progress, video.is_live)
+            self._feed.reported(video, viewer, now_ms, is_new=is_new, played=played, plays=playing, silent_ms=silent_ms)
+            if leave:
+                self._feed.left(video, viewer, now_ms, played=playing)
         if leave or ended:
             try:
                 outcome = await self._view(video, viewer, progress, now_ms)
@@ -206,12 +228,13 @@ class Watching:
         await self._progress.put(video.number, viewer, blob, now_ms + self._rules.progress_lifetime_ms)
         return True
 
-    async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> bytes:
-        """Returns the key that the progress is kept under."""
-        await self._viewers.left(video, viewer, alternate)
+    async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> tuple[bytes, bool]:
+        """Returns the key that the progress is kept under, and whether the viewer was here."""
+        was_here = await self._viewers.left(video, viewer, alternate)
         if alternate is None or await self._progress.get(video.number, viewer) is not None:
-            return viewer
-        return alternate if await self._progress.get(video.number, alternate) is not None else viewer
+            return viewer, was_here
+        found = await self._progress.get(video.number, alternate) is not None
+        return alternate if found else viewer, was_here
 
     async def _advance(
         self,
@@ -223,16 +246,19 @@ class Watching:
         ip: str,
         place: Place,
         player: Player | None,
-    ) -> Progress:
+    ) -> tuple[Progress, bool, int]:
+        """Where the viewer is now; whether it had played before, and for how long it had been silent."""
+        played, silent_ms = False, 0
         blob = await self._progress.get(video.number, viewer)
         progress = None if blob is None else decode(blob)
         if progress is None:
             progress = begin(position_s, now_ms, self._rules.sections)
             progress.traits = self._traits(ip, place, player)
         else:
+            played, silent_ms = plays(progress, video.is_live), now_ms - progress.last_ms
             report(progress, position_s, seek, now_ms, self._rules.sections)
         await self._keep(video, viewer, progress, now_ms)
-        return progress
+        return progress, played, silent_ms
 
     def _traits(self, ip: str, place: Place, player: Player | None) -> bytes:
         country, subdivision = agreed(place, self._locate(ip) if ip else NOWHERE)

@@ -230,6 +230,16 @@ class Pages:
 
 
 @dataclass(frozen=True, slots=True)
+class Telemetry:
+    """Who comes, plays and goes, and how well it plays. ``max_viewers`` are followed one by one at once."""
+
+    enabled: bool = True
+    max_viewers: Annotated[int, Whole(1, 100_000_000)] = 100_000
+    max_waiting: Annotated[int, Whole(100, 10_000_000)] = 10_000
+    flush_interval_ms: Annotated[int, Duration("100ms", "10m")] = 30_000
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """One whole configuration. ``source_path`` is the file it came from (None: built in code), not a key."""
 
@@ -246,4 +256,5 @@ class Config:
     webhooks: tuple[Webhook, ...] = ()
     livekit: Livekit = Livekit()
     pages: Pages = Pages()
+    telemetry: Telemetry = Telemetry()
     source_path: Path | None = field(default=None, metadata={"key": None})

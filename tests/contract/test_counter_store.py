@@ -30,11 +30,11 @@ def key(number: int) -> bytes:
 async def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CounterStore]:
     """``memory``, ``memory+journal`` and ``redis`` have room for five viewers; the others spread them over shards."""
     if kind == "memory":
-        yield MemoryCounterStore(SMALL)
+        yield MemoryCounterStore(SMALL, keep_departed=True)
     elif kind == "memory+journal":
         journal = Journal(JournalSettings(tmp_path / "live"), ManualClock(NOW))
         await journal.start(NullRecorder())
-        yield MemoryCounterStore(SMALL, recorder=journal)
+        yield MemoryCounterStore(SMALL, recorder=journal, keep_departed=True)
         await journal.stop()
     else:
         settings = {
@@ -43,7 +43,7 @@ async def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> A
             "redis, cluster": RedisSettings(shards=16, split_at=2, server_time=False),
         }[kind]
         server = request.getfixturevalue("live_redis_cluster" if "cluster" in kind else "live_redis")
-        store = RedisCounterStore(RedisLink(server.url), ManualClock(NOW), settings)
+        store = RedisCounterStore(RedisLink(server.url), ManualClock(NOW), settings, keep_departed=True)
         await store.start()
         yield store
         await store.close()
@@ -119,6 +119,21 @@ async def test_the_sweep_names_what_changed_once_even_when_a_read_noticed_first(
     assert list(await store.sweep(NOW + 1000)) == [1]
     assert list(await store.sweep(NOW + 1000)) == []
     assert list(await store.sweep(NOW + 2000)) == [2]
+
+
+async def test_who_departs_is_named_once_and_only_viewers_of_ours_are(store: CounterStore) -> None:
+    for number in range(1, 4):
+        await store.touch(1, LOCAL, key(number), NOW + 1000 * number, NOW)
+    await store.touch(1, "peer.example", key(9), NOW + 1000, NOW)
+    await store.touch(2, LOCAL, key(1), NOW + 1000, NOW)
+    await store.leave(1, LOCAL, key(2), NOW)
+    assert not store.departed()
+    await store.sweep(NOW + 1000)
+    assert sorted(store.departed()) == [(1, key(1)), (2, key(1))]
+    assert not store.departed()
+    await store.forget_video(1)
+    await store.sweep(NOW + 5000)
+    assert not store.departed()
 
 
 async def test_a_full_store_refuses_strangers_and_serves_who_is_here(small_store: CounterStore) -> None:

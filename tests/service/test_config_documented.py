@@ -85,7 +85,9 @@ def test_every_key_has_its_comment_above() -> None:
             if not text_line.strip().startswith("#"):
                 break
             comment = text_line.strip(" #") + " " + comment
-        sections = {"instance", "listen", "storage", "views", "federation", "logging", "geoip", "livekit", "pages"}
+        sections = {"instance", "listen", "storage", "views", "federation", "logging", "geoip", "livekit", "pages"} | {
+            "telemetry"
+        }
         if path not in sections | {"views.watching_interval", "views.max_age"}:
             assert "Default" in comment or "needed" in comment or path.startswith("tokens[]."), path
 

@@ -35,6 +35,7 @@ VIDEO = Video(
 @dataclass(frozen=True)
 class Seen:
     viewer: bytes
+    is_new: bool = False
 
 
 @dataclass
@@ -46,8 +47,9 @@ class FakeViewers:
     ) -> SeenViewer:
         if alternate is not None and alternate in self.here:
             viewer = alternate
+        is_new = viewer not in self.here
         self.here.add(viewer)
-        return Seen(viewer)
+        return Seen(viewer, is_new)
 
     async def left(self, video: Video, viewer: bytes, alternate: bytes | None = None) -> bool:
         before = len(self.here)

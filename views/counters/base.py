@@ -109,6 +109,11 @@ class CounterStore(Protocol):
         """Forget what expired, in time proportional to it; the numbers of videos whose viewers or total ended since
         the last sweep, whoever noticed first."""
 
+    def departed(self) -> Sequence[tuple[int, bytes]]:
+        """(video, viewer) of the viewers of ours whose lives were found to have ended since the last call, for a store
+        that was made to keep them. Each ends once, at the process that swept it. Who left by ``leave`` or was forgotten
+        is not among them; who came back meanwhile may be."""
+
     async def forget_source(self, source: str) -> None:
         """Drop every viewer of a peer (it was blocked)."""
 

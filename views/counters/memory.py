@@ -44,6 +44,7 @@ class MemoryCounterStore:
         max_claims: int | None = None,
         recorder: Recorder | None = None,
         written: Callable[[], Awaitable[None]] | None = None,
+        keep_departed: bool = False,
         metrics: Metrics | None = None,
     ) -> None:
         self.max_viewers = max_viewers
@@ -55,6 +56,7 @@ class MemoryCounterStore:
         self._claims: dict[int, Lives] = {}
         self._size = self._told_size = self._claims_size = 0
         self._changed: set[int] = set()
+        self._departed: list[tuple[int, bytes]] | None = [] if keep_departed else None
         self._ends: Agenda[tuple[int, str]] = Agenda()
         self._total_ends: Agenda[int] = Agenda()
         self._told_ends: Agenda[int] = Agenda()
@@ -160,6 +162,12 @@ class MemoryCounterStore:
         changed, self._changed = self._changed, set()
         return tuple(changed)
 
+    def departed(self) -> Sequence[tuple[int, bytes]]:
+        if not self._departed:
+            return ()
+        departed, self._departed = self._departed, []
+        return departed
+
     async def forget_source(self, source: str) -> None:
         self._drop_source(source)
         self._recorder.source_forgotten(source)
@@ -241,10 +249,12 @@ class MemoryCounterStore:
         if watched is None or lives is None:
             return
         if now_ms >= lives.due_ms:
-            gone = len(lives.drain(now_ms))
+            gone = lives.drain(now_ms)
             if gone:
-                self._size -= gone
+                self._size -= len(gone)
                 self._changed.add(video)
+                if self._departed is not None and source == LOCAL:
+                    self._departed.extend((video, viewer) for viewer in gone)
         if lives:
             self._ends.put((video, source), lives.due_ms)
         self._close_empty(video, watched, source, lives)

@@ -86,8 +86,16 @@ class RedisCounterStore:
     """
 
     def __init__(
-        self, link: RedisLink, clock: Clock, settings: RedisSettings | None = None, metrics: Metrics | None = None
+        self,
+        link: RedisLink,
+        clock: Clock,
+        settings: RedisSettings | None = None,
+        metrics: Metrics | None = None,
+        *,
+        keep_departed: bool = False,
     ) -> None:
+        self._keep_departed = keep_departed
+        self._departed: list[tuple[int, bytes]] = []
         self.settings = settings = settings or RedisSettings()
         self._link = link
         self._clock = clock
@@ -210,6 +218,10 @@ class RedisCounterStore:
         found = await every(self._sweep(shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
+    def departed(self) -> Sequence[tuple[int, bytes]]:
+        departed, self._departed = self._departed, []
+        return departed
+
     async def forget_source(self, source: str) -> None:
         await self._everywhere(scripts.FORGET_SOURCE, source)
 
@@ -281,7 +293,9 @@ class RedisCounterStore:
         ended: list[int] = []
         again = True
         while again:
-            again, lost, videos = await self._run(scripts.SWEEP, shard, now_ms, _AT_A_TIME, _CHANGES_KEPT)
+            said = (_AT_A_TIME, _CHANGES_KEPT, int(self._keep_departed))
+            again, lost, videos, departed = await self._run(scripts.SWEEP, shard, now_ms, *said)
+            self._departed += zip(map(int, departed[::2]), departed[1::2], strict=True)
             ended += map(int, videos)
             if lost:
                 await self._run(scripts.RECOUNT, shard, now_ms)

@@ -44,11 +44,19 @@ local function look_total(video, group)
   end
 end
 local lost = 0
+-- Whose lives ended, of ours; only a sweep asks.
+local departed, keeps = {}, false
 local function look(group)
   local video, source = parted(group)
   if source == '=' then return look_total(video, group) end
   local key, most = B .. 'v:' .. group, 5000
   local over, gone = call('ZCOUNT', key, '-inf', now), 0
+  if keeps and over > 0 and source == '' then
+    for _, viewer in ipairs(call('ZRANGEBYSCORE', key, '-inf', now, 'LIMIT', 0, most)) do
+      departed[#departed + 1] = video
+      departed[#departed + 1] = viewer
+    end
+  end
   if over > most then
     gone = call('ZREMRANGEBYRANK', key, 0, most - 1)
   elseif over > 0 then
@@ -68,7 +76,10 @@ local function look(group)
 end
 local function drain(most)
   local groups = call('ZRANGEBYSCORE', B .. 'due', '-inf', now, 'LIMIT', 0, most)
-  for _, group in ipairs(groups) do look(group) end
+  for _, group in ipairs(groups) do
+    look(group)
+    if #departed >= 10000 then return most end
+  end
   return #groups
 end
 """

@@ -189,6 +189,7 @@ SWEEP = script(
     "sweep",
     """
 local most = tonumber(ARGV[4])
+keeps = ARGV[6] == '1'
 local again = drain(most) == most and 1 or 0
 local told = call('ZRANGEBYSCORE', B .. 'oe', '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(told) do
@@ -201,11 +202,12 @@ call('ZREMRANGEBYSCORE', B .. 'ov', '-inf', now)
 call('ZREMRANGEBYRANK', B .. 'chg', 0, -ARGV[5] - 1)
 local found = call('SPOP', B .. 'ended', most)
 if #found == most then again = 1 end
-return {again, lost, found}
+return {again, lost, found, departed}
 """,
     DRAINING,
 )
-"""most at once, changes kept -> whether there is more, whether to recount, videos that changed."""
+"""most at once, changes kept, whether to say who departed -> whether there is more, whether to recount, videos that
+changed, video and departed viewer by turns."""
 
 RECOUNT = script(
     "recount",

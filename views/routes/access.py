@@ -16,6 +16,7 @@ from views.ids import parse_video_ref
 from views.model import Privacy, Video
 from views.routes.services import ViewsApi
 from views.sessions import ELSEWHERE, TOKEN_PREFIX, ViewerToken
+from views.telemetry.calls import ApiCalls
 
 BAD_ID = Refused("bad_id", "id must be an integer, a UUID or a short UUID", 400)
 NOT_FOUND = Refused("video_not_found", "Video not found", 404)
@@ -48,6 +49,7 @@ class Access:
         self._api = api
         self.address = ClientAddresses(api.settings.trusted_proxies)
         self._limiter = api.limiter
+        self.calls = ApiCalls(api.telemetry, api.clock)
         self._throttled = api.metrics.counter(
             "fediviews_rest_throttled", "REST requests answered 429 because their client sent too many."
         )

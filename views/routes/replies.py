@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from foundation.errors import Refused, StorageUnavailable
+from foundation.principal import Principal
 from foundation.problems import problem, refused
 from foundation.web import read_body
 from views.routes.access import Access
@@ -73,6 +74,7 @@ def guarded(access: Access, handler: Handler) -> Handler:
     """The handler behind the rate limit, with CORS on whatever it answers and 503 when a store is gone."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        begun_ms = access.calls.begun_ms()
         limited = access.throttle(request, access.address(request))
         if limited is not None:
             response: web.StreamResponse = refusal(limited)
@@ -83,6 +85,10 @@ def guarded(access: Access, handler: Handler) -> Handler:
                 response = unavailable()
         if not response.prepared:
             response.headers.update(CORS)
+        if "Authorization" in request.headers:
+            principal = access.principal(request)
+            if isinstance(principal, Principal):
+                access.calls.answered(request, principal, response.status, begun_ms)
         return response
 
     return answer

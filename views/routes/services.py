@@ -22,6 +22,8 @@ from views.routes.honesty import ReportRules
 from views.sessions import Identity, ViewerTokens
 from views.sharing import Sharing
 from views.stats.model import Statistics
+from views.telemetry.null import NullTelemetry
+from views.telemetry.service import TelemetryService
 from views.viewers import Viewers
 from views.watching import Watching
 
@@ -82,5 +84,6 @@ class ViewsApi:
     sharing: Sharing | None = None
     geo_attribution: Callable[[], str | None] = _nothing
     place_headers: PlaceHeaders | None = None
+    telemetry: TelemetryService = field(default_factory=NullTelemetry)
     shedder: Shedder | None = None
     rules: ReportRules = field(default_factory=ReportRules)

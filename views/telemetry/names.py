@@ -16,14 +16,15 @@ class SessionNames:
     def __init__(self, secret: bytes) -> None:
         self._key = hashlib.sha256(b"telemetry\0" + secret).digest()
 
-    def participant(self, video: int, viewer: bytes, since_ms: int) -> Participant:
-        """The stay that ``viewer`` (a key, whatever made it) began at ``since_ms`` at the video of this number.
+    def participant(self, video: int, viewer: bytes, at_ms: int, *, active: bool = False) -> Participant:
+        """``viewer`` (a key, whatever made it) at the video of this number, at this instant.
 
-        ``identity`` is the same for one UTC day, at every video; ``sid`` for this stay alone.
+        ``sid`` is the same whenever it comes to this video, so that whoever sees it leave can name it without having
+        seen it come; ``identity`` is the same at every video, for one UTC day.
         """
-        stay = b"stay\0" + video.to_bytes(8, "big") + since_ms.to_bytes(8, "big") + viewer
-        day = b"day\0" + (since_ms // DAY_MS).to_bytes(8, "big") + viewer
-        return Participant("VS_" + self._text(stay), "VI_" + self._text(day), since_ms)
+        here = b"here\0" + video.to_bytes(8, "big") + viewer
+        day = b"day\0" + (at_ms // DAY_MS).to_bytes(8, "big") + viewer
+        return Participant("VS_" + self._text(here), "VI_" + self._text(day), at_ms, active)
 
     def _text(self, said: bytes) -> str:
         return b32encode(hashlib.blake2b(said, key=self._key, digest_size=10).digest()).decode("ascii")

@@ -157,8 +157,8 @@ class TelemetryService(AnalyticsService, Protocol):
     def ingress_ended(self, info: IngressInfo, room: Room | None = None) -> None: ...
 
     def notify_egress_event(self, event: str, info: EgressInfo) -> None:
-        """``egress_started``, ``egress_updated`` or ``egress_ended`` by name, for who has only the name; other words
-        are counted as operations that failed."""
+        """``egress_started``, ``egress_updated`` or ``egress_ended`` by name, for who has only the name; any other word
+        is an update."""
 
     # The house
 

@@ -26,12 +26,16 @@ class Room(msgspec.Struct, frozen=True, gc=False):
 
 
 class Participant(msgspec.Struct, frozen=True, gc=False):
-    """One viewer's stay. ``sid`` (``VS_…``) names the stay, ``identity`` the viewer for one UTC day; neither can be
-    traced back. Make both with ``names.SessionNames``, whatever the viewer is called elsewhere."""
+    """One viewer at one video. ``sid`` (``VS_…``) names it there, ``identity`` (``VI_…``) at every video for one UTC
+    day; neither can be traced back. Make both with ``names.SessionNames``, whatever the viewer is called elsewhere.
+
+    ``active``: whoever says this knows that it has played, though this process may not.
+    """
 
     sid: str
     identity: str
     joined_ms: int = 0
+    active: bool = False
 
 
 class TrackKind(enum.Enum):

@@ -203,6 +203,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "telemetry_rooms",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.Column("held", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("peak", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("video_number", name=op.f("pk_telemetry_rooms")),
+    )
+    op.create_table(
         "video_views",
         sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hour_ms", sa.BigInteger(), autoincrement=False, nullable=False),

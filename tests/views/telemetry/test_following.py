@@ -1,0 +1,224 @@
+"""From reports of players to notices: who came, plays, went, and which videos are watched."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from telemetry_house import Process, video
+
+from foundation.clock import ManualClock
+from foundation.database import Database
+from views.notices import VideoFinished, ViewersPeak
+from views.telemetry.subjects import Room
+
+EVERY_DATABASE = True
+
+
+@pytest.fixture
+def process(clock: ManualClock, database: Database) -> Process:
+    process = Process(clock, database)
+    process.put(video(1), video(2, is_live=True))
+    return process
+
+
+async def test_from_the_first_report_to_the_last(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    assert await process.heard() == ["video_started", "viewers_peak"]
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    assert await process.heard() == ["viewer_joined"]
+    clock.advance(5_000)
+    await process.report("anna", 10)
+    await process.report("anna", 10, leave=True)
+    assert await process.heard() == ["viewer_left", "video_finished"]
+
+
+async def test_who_falls_silent_has_left_when_its_time_is_over(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.heard()
+    clock.advance(119_999)
+    assert await process.heard() == []
+    clock.advance(1)
+    assert await process.heard() == ["viewer_left", "video_finished"]
+    assert await process.heard() == []
+
+
+async def test_who_never_plays_has_aborted(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 0)
+    await process.heard()
+    clock.advance(120_000)
+    assert await process.heard() == ["viewer_aborted", "video_finished"]
+
+
+async def test_in_a_live_stream_without_positions_who_reports_again_plays(process: Process, clock: ManualClock) -> None:
+    for _ in range(3):
+        await process.report("anna", 0, at=video(2, is_live=True))
+        clock.advance(5_000)
+    assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
+
+
+async def test_silence_within_the_lifetime_is_resumed(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    process.said()
+    clock.advance(60_000)
+    await process.report("anna", 6)
+    assert process.said() == (["participant_resumed"], [])
+
+
+async def test_leaving_and_coming_back_are_two_stays(process: Process, clock: ManualClock) -> None:
+    for _ in range(2):
+        await process.report("anna", 0)
+        clock.advance(5_000)
+        await process.report("anna", 5)
+        await process.report("anna", 5, leave=True)
+        await process.heard()
+        clock.advance(1_000)
+    await process.report("anna", 6)
+    clock.advance(5_000)
+    await process.report("anna", 11)
+    assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
+
+
+async def test_a_leave_of_somebody_who_is_not_here_says_nothing(process: Process) -> None:
+    await process.report("anna", 5, leave=True)
+    assert await process.heard() == []
+
+
+async def test_the_start_of_a_video_is_said_before_its_viewers(process: Process) -> None:
+    await process.report("anna", 0)
+    assert process.said()[0] == ["room_created", "participant_joined"]
+
+
+async def test_peaks_are_said_when_they_are_higher_than_before(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    await process.report("bea", 0)
+    await process.look()
+    await process.report("bea", 0, leave=True)
+    await process.look()
+    await process.report("cora", 0)
+    await process.look()
+    await process.report("dora", 0)
+    await process.look()
+    process.run()
+    peaks = [notice.viewers for notice in process.notifier.notices if isinstance(notice, ViewersPeak)]
+    assert peaks == [2, 3]
+
+
+async def test_the_end_says_since_when(process: Process, clock: ManualClock) -> None:
+    began_ms = clock.now_ms()
+    await process.report("anna", 0)
+    await process.look()
+    clock.advance(3_000)
+    await process.report("anna", 0, leave=True)
+    await process.look()
+    process.run()
+    [finished] = [notice for notice in process.notifier.notices if isinstance(notice, VideoFinished)]
+    assert (finished.started_ms, finished.at_ms) == (began_ms, began_ms + 3_000)
+
+
+async def test_a_video_that_came_and_went_between_two_looks_is_told_whole(process: Process) -> None:
+    await process.report("anna", 0)
+    await process.report("anna", 0, leave=True)
+    assert await process.heard() == ["video_started", "viewer_aborted", "video_finished"]
+
+
+async def test_a_restart_starts_nothing_twice_and_ends_what_nobody_watches(
+    process: Process, clock: ManualClock, database: Database
+) -> None:
+    await process.report("anna", 0)
+    await process.report("bea", 0, at=video(2, is_live=True))
+    await process.heard()
+    await process.store.leave(2, "", b"bea".ljust(16), clock.now_ms())
+    again = Process(clock, database, process.store, process.progress)
+    again.put(*process.shelf.videos.values())
+    await again.start()
+    assert await again.heard() == ["video_finished"]
+    clock.advance(5_000)
+    await again.report("anna", 5)
+    assert await again.heard() == ["viewer_joined"]
+    clock.advance(120_000)
+    assert await again.heard() == ["viewer_left", "video_finished"]
+
+
+async def test_a_room_of_a_media_server_stays_open_until_it_says_so(process: Process, clock: ManualClock) -> None:
+    live = video(2, is_live=True)
+    process.telemetry.room_started(Room(live))
+    assert await process.heard() == ["video_started"]
+    await process.report("anna", 0, at=live)
+    await process.report("anna", 0, at=live, leave=True)
+    await process.heard()
+    process.telemetry.room_ended(Room(live))
+    assert await process.heard() == ["video_finished"]
+
+
+async def test_a_room_of_a_media_server_outlives_a_restart(
+    process: Process, clock: ManualClock, database: Database
+) -> None:
+    live = video(2, is_live=True)
+    process.telemetry.room_started(Room(live))
+    await process.look()
+    again = Process(clock, database, process.store, process.progress)
+    again.put(live)
+    await again.start()
+    assert await again.heard() == []
+    again.telemetry.room_ended(Room(live))
+    assert await again.heard() == ["video_finished"]
+
+
+async def test_a_host_applications_viewer_joins_and_leaves(process: Process, clock: ManualClock) -> None:
+    seen = await process.viewers.watching(video(), b"an application's", expires_ms=clock.now_ms() + 1_000)
+    process.feed.watching(video(), seen.viewer, clock.now_ms(), is_new=seen.is_new)
+    assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
+    clock.advance(1_000)
+    assert await process.heard() == ["viewer_left", "video_finished"]
+
+
+async def test_of_several_processes_each_thing_is_said_by_one(clock: ManualClock, database: Database) -> None:
+    one = Process(clock, database, sole=False)
+    two = Process(clock, database, one.store, one.progress, sole=False)
+    three = Process(clock, database, one.store, one.progress, sole=False)
+    both = (one, two, three)
+    for process in both:
+        process.put(video())
+    heard: list[str] = []
+
+    async def pass_second() -> None:
+        clock.advance(1_000)
+        for process in both:
+            heard.extend(await process.heard())
+
+    await one.report("anna", 0)
+    await two.report("bea", 0)
+    await pass_second()
+    await two.report("anna", 1)
+    await three.report("bea", 1)
+    await pass_second()
+    assert sorted(heard) == ["video_started", "viewer_joined", "viewer_joined", "viewers_peak"]
+    heard.clear()
+    await three.report("anna", 2, leave=True)
+    await pass_second()
+    assert heard == ["viewer_left"]
+    heard.clear()
+    clock.advance(120_000)
+    await pass_second()
+    assert sorted(heard) == ["video_finished", "viewer_left"]
+
+
+async def test_a_video_that_is_gone_closes_in_silence(process: Process, clock: ManualClock, database: Database) -> None:
+    await process.report("anna", 0)
+    await process.heard()
+    again = Process(clock, database)
+    await again.start()
+    assert await again.heard() == []
+    assert await again.rooms._rows.load() == []
+
+
+def test_a_room_is_named_after_its_video() -> None:
+    assert Room(dataclasses.replace(video(), name="Other")).sid == video().uuid
