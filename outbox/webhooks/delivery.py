@@ -51,7 +51,7 @@ class _Round:
 class HookDelivery:
     """One receiver's task; ``start`` and ``stop`` once. ``settled`` hears of every outcome.
 
-    While ``may_deliver`` says no, another process does it.
+    While ``may_deliver`` says no of ``hook.id``, another process does it.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class HookDelivery:
         sender: WebhookSender,
         clock: Clock,
         random: Callable[[], float],
-        may_deliver: Callable[[], bool],
+        may_deliver: Callable[[str], bool],
         settled: Callable[[Hook, Settled], None],
         retry: RetryPolicy = RETRY,
     ) -> None:
@@ -104,7 +104,7 @@ class HookDelivery:
         while True:
             self._wake.clear()
             try:
-                wait_ms = await self._serve() if self._may_deliver() else LOOK_EVERY_MS
+                wait_ms = await self._serve() if self._may_deliver(self.hook.id) else LOOK_EVERY_MS
             except StorageUnavailable:
                 wait_ms = STORE_WAIT_MS
             except Exception:
@@ -154,7 +154,7 @@ class HookDelivery:
     async def _lane(self, items: Sequence[Waiting], done: _Round, gate: asyncio.Semaphore, untold: int) -> None:
         for item in items:
             async with gate:
-                if done.failure is not None:
+                if done.failure is not None or not self._may_deliver(self.hook.id):
                     return
                 if self._clock.now_ms() - item.created_ms > self.hook.max_age_ms:
                     self._troubles.pop(item.resource, None)

@@ -50,7 +50,7 @@ def _nobody(_hook: Hook, _settled: Settled) -> None:
 class Webhooks:
     """``notify`` and ``views_counted`` are what the domain calls; ``start``, ``stop`` and ``replace`` the service.
 
-    ``may_deliver`` says whether this process is the one that delivers. ``processed`` may be set before ``start``.
+    ``may_deliver`` says of a hook's id whether this process delivers to it. ``processed`` may be set before ``start``.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Webhooks:
         clock: Clock,
         metrics: Metrics,
         random: Callable[[], float],
-        may_deliver: Callable[[], bool] = lambda: True,
+        may_deliver: Callable[[str], bool] = lambda _: True,
         retry: RetryPolicy = RETRY,
     ) -> None:
         self.hooks = tuple(hooks)
@@ -104,8 +104,9 @@ class Webhooks:
     # What happens
 
     def notify(self, notice: Notice) -> None:
-        """Never blocks. An event that no receiver wants costs one look into a set."""
-        if notice.event in self._wanted and not self._gatherer.add(notice):
+        """Never blocks. An event that no receiver wants costs one look into a set. Counted views come by
+        ``views_counted``, in their transaction."""
+        if notice.event in self._wanted and not isinstance(notice, ViewCounted) and not self._gatherer.add(notice):
             self._lost.inc()
 
     async def views_counted(self, tx: Transaction, views: Sequence[ViewCounted]) -> None:

@@ -35,7 +35,7 @@ class House:
         self.private = private
         self.running: list[tuple[Webhooks, list[HttpClient]]] = []
 
-    async def start(self, *hooks: Hook, may_deliver: Callable[[], bool] = lambda: True) -> Webhooks:
+    async def start(self, *hooks: Hook, may_deliver: Callable[[str], bool] = lambda _: True) -> Webhooks:
         clock, metrics = SystemClock(), Metrics()
         clients = [
             HttpClient(
@@ -268,7 +268,7 @@ async def test_other_receivers_may_take_over(house: House, receiver: Receiver, a
 async def test_only_one_process_delivers(house: House, receiver: Receiver) -> None:
     """Both write into one queue; what the other wrote is found without being told."""
     await house.start(hook(receiver))
-    other = await house.start(hook(receiver), may_deliver=lambda: False)
+    other = await house.start(hook(receiver), may_deliver=lambda _: False)
     other.notify(joined("a"))
     await until(lambda: receiver.heard)
     assert len(receiver.heard) == 1
