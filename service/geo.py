@@ -6,7 +6,7 @@ from foundation.clock import Clock
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from service.config import Config, FileOrUrl
-from views.geo import Place, PlaceHeaders
+from views.geo import City, Place, PlaceHeaders
 from views.geo_files import GeoDatabases, Source
 
 DIRECTORY = "geoip"
@@ -40,11 +40,14 @@ class Geo:
             metrics=metrics,
         )
         named = geoip.headers
-        self.headers = None if named is None else PlaceHeaders(named.country, named.subdivision)
+        self.headers = None if named is None else PlaceHeaders(named.country, named.subdivision, named.city)
         """What is read of requests that come through a trusted proxy; None: nothing."""
 
     def locate(self, ip: str) -> Place:
         return self._databases.locate(ip)
+
+    def city(self, ip: str) -> City | None:
+        return self._databases.city(ip)
 
     def attribution(self) -> str | None:
         """What has to stand wherever countries or subdivisions are shown."""

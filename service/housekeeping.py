@@ -61,6 +61,7 @@ class Housekeeping:
             Task("follow viewers", self._views.telemetry_house.look, views.sweep_interval_ms),
             Task("flush telemetry", self._views.telemetry_house.flush, config.telemetry.flush_interval_ms),
             Task("forget viewers of other processes", self._views.telemetry_house.tidy, 10 * MINUTE_MS),
+            Task("sweep visitors of pages", self._views.websites.sweep, views.sweep_interval_ms),
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
             Task("settle statistics", self._views.cleaner.settle, MINUTE_MS),
             Task("announce view counts", self._announce_views, flush_ms),
@@ -116,6 +117,7 @@ class Housekeeping:
         await self._views.counter.purge_hourly(now_ms, local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.cleaner.purge(local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.resume.purge()
+        await self._views.websites.purge()
 
     async def _make_months(self) -> None:
         for kept in (STAYS, HOURS):

@@ -27,6 +27,7 @@ from service.late import Late
 from service.rules import report_rules
 from service.stores import LiveStores
 from service.telemetry import TelemetryHouse
+from service.websites import WebSites
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
@@ -98,6 +99,7 @@ class ViewsTower:
     recorder: Recorder
     statistics: StayStatistics
     cleaner: Cleaner
+    websites: WebSites
     telemetry: TelemetryService
     telemetry_house: TelemetryHouse
     names: SessionNames
@@ -300,6 +302,7 @@ def views_tower(
         telemetry=telemetry_house.service,
         telemetry_house=telemetry_house,
         names=names,
+        websites=WebSites(config, clock, metrics, ground.database, sessions, geo),
     )
 
 
@@ -347,4 +350,5 @@ def views_api(
         telemetry=tower.telemetry,
         shedder=ground.shedder,
         rules=report_rules(ground.config.views, ground.clock, ground.metrics),
+        pages=tower.websites.pages,
     )

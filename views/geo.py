@@ -26,6 +26,16 @@ _UNKNOWN_COUNTRIES = frozenset({"XX", "ZZ"})
 """Codes by which proxies and databases say that they do not know; ISO 3166-1 leaves both to their users."""
 
 
+@dataclass(frozen=True, slots=True)
+class City:
+    """A city's name and middle, in degrees; only names of a country that is known with it are worth something."""
+
+    name: str
+    country: str | None = None
+    latitude: float | None = None
+    longitude: float | None = None
+
+
 class Locator(Protocol):
     """Finds the place of an address. Never raises, never waits, keeps nothing of what it was asked."""
 
@@ -64,6 +74,11 @@ class MmdbLocator:
         country, _ = read_place(look_up(self._country(), text))
         city_country, subdivision = read_place(look_up(self._city(), text))
         return agreed((country, None), (city_country, subdivision))
+
+    def city(self, ip: str) -> City | None:
+        """The city of an address, as the second database knows it."""
+        address = parse_address(ip)
+        return None if address is None else read_city(look_up(self._city(), str(address)))
 
 
 def agreed(first: Place, second: Place) -> Place:
@@ -108,6 +123,30 @@ def _most_precise(subdivisions: Any) -> str | None:
     return clean_subdivision(names.get("en")) if isinstance(names, Mapping) else None
 
 
+def read_city(record: Any) -> City | None:
+    """The city in a database's record, of either schema."""
+    if not isinstance(record, Mapping):
+        return None
+    if "country_code" in record:
+        name, where = clean_subdivision(record.get("city")), record
+    else:
+        city, location = record.get("city"), record.get("location")
+        names = city.get("names") if isinstance(city, Mapping) else None
+        name = clean_subdivision(names.get("en")) if isinstance(names, Mapping) else None
+        where = location if isinstance(location, Mapping) else {}
+    if name is None:
+        return None
+    latitude, longitude = _degrees(where.get("latitude"), 90), _degrees(where.get("longitude"), 180)
+    known = latitude is not None and longitude is not None
+    return City(name, read_place(record)[0], latitude if known else None, longitude if known else None)
+
+
+def _degrees(value: object, most: int) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if abs(value) <= most else None
+
+
 def clean_country(value: object) -> str | None:
     """A two-letter country code in upper case; None for anything else, and for the codes that mean *unknown*."""
     if not isinstance(value, str) or not value.isascii():
@@ -130,6 +169,13 @@ class PlaceHeaders:
 
     country: str | None = None
     subdivision: str | None = None
+    city: str | None = None
+
+    def read_city(self, headers: Mapping[str, str]) -> City | None:
+        """As ``read``; a city without a country is not believed either."""
+        country = clean_country(headers.get(self.country)) if self.country else None
+        name = clean_subdivision(headers.get(self.city)) if self.city else None
+        return None if country is None or name is None else City(name, country)
 
     def read(self, headers: Mapping[str, str]) -> Place:
         """What the headers of a request say. To be asked only of a request that came through a trusted proxy.

@@ -32,6 +32,7 @@ TOKEN_PREFIX = "fvt1."  # noqa: S105
 
 MAX_TOKEN_CHARS = 2_048
 MAX_USER_CHARS = 200
+MAX_AGENT_CHARS = 500
 MAX_TTL_MS = 30 * DAY_MS
 
 _SESSION_ID = re.compile(r"[A-Za-z0-9-]{1,200}", re.ASCII)
@@ -110,6 +111,7 @@ class Identity:
         self._address_key = _derive(secret, b"viewer by address")
         self._day = -1
         self._salts = (_Hmac(b""), _Hmac(b""))
+        self._past = (-1, _Hmac(b""))
 
     def from_session(self, session_id: str) -> bytes:
         """The key of a player that names its session (the name has passed `is_session_id`)."""
@@ -146,6 +148,22 @@ class Identity:
         if user is not None:
             return self.from_user(user), None
         return self.from_address(ip)
+
+    def visitor(self, site: str, session_id: str | None, ip: str, user_agent: str) -> tuple[bytes, bytes | None]:
+        """As ``viewer``, of a web site's visitor: another key on every site. ``user_agent`` is cut."""
+        if session_id is not None and self._trust_session_id:
+            return self.from_session(f"{site}\n{session_id}"), None
+        return self.from_address(ip, f"{site}\n{user_agent[:MAX_AGENT_CHARS]}")
+
+    def visitor_then(self, site: str, session_id: str | None, ip: str, user_agent: str, at_ms: int) -> bytes:
+        """The key that ``visitor`` gave, or would have given, at another time: of history that is brought in."""
+        if session_id is not None and self._trust_session_id:
+            return self.from_session(f"{site}\n{session_id}")
+        day = at_ms // DAY_MS
+        if day != self._past[0]:
+            self._past = (day, self._salt(day))
+        message = f"{network_key(ip)}\n{site}\n{user_agent[:MAX_AGENT_CHARS]}".encode("utf-8", "surrogatepass")
+        return self._past[1].digest(message)[:KEY_BYTES]
 
     def _salt(self, day: int) -> _Hmac:
         return _Hmac(hmac.digest(self._address_key, day.to_bytes(8, "big", signed=True), "sha256"))

@@ -120,7 +120,9 @@ class LivekitRoom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A web site whose pages are counted; ``origins`` may report from a browser (CORS)."""
+    """A web site whose pages are counted; ``origins`` may report from a browser (CORS), its own where none is named.
+    ``catalog`` is its sitemap or feed; None (``never``): none is fetched."""
 
     host: Host
     origins: tuple[Origin, ...] = ()
+    catalog: Annotated[str | None, Parsed(parse_http_url, "a URL", never=True)] = None

@@ -227,6 +227,12 @@ class Pages:
     heartbeat_dedup_ms: Annotated[int, Duration("0s", "1h")] = 20_000
     session_timeout_ms: Annotated[int, Duration("1s", "1d")] = 120_000
     backfill_batch: Annotated[int, Whole(1, 100_000)] = 500
+    max_age_ms: Annotated[int | None, Duration("1d", never=True)] = 400 * 86_400_000
+    max_paths: Annotated[int, Whole(1, 10_000_000)] = 100_000
+    max_referrers: Annotated[int, Whole(1, 10_000_000)] = 20_000
+    max_sessions: Annotated[int, Whole(1, 1_000_000_000)] = 1_000_000
+    location_minimum: Annotated[int, Whole(1, 1_000_000)] = 3
+    catalog_refresh_ms: Annotated[int, Duration("1m", "30d")] = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,20 @@ from hostile.scene import BATCH, BODY_LIMIT, TOKEN, Build, Scene, free_port
 from foundation.clock import ManualClock
 from foundation.principal import Role
 from service.app import Service
-from service.config import Config, Federation, Instance, Listen, Livekit, Rate, Secret, Storage, Token, Views
+from service.config import (
+    Config,
+    Federation,
+    Instance,
+    Listen,
+    Livekit,
+    Pages,
+    Rate,
+    Secret,
+    Site,
+    Storage,
+    Token,
+    Views,
+)
 from service.config.values import parse_origin
 
 
@@ -40,7 +53,11 @@ async def build(tmp_path: Path, furnished_directory: Path, clock: ManualClock) -
     async with AsyncExitStack() as stack:
 
         async def make(
-            *, listen: dict[str, Any] | None = None, livekit: Livekit | None = None, **federation: Any
+            *,
+            listen: dict[str, Any] | None = None,
+            livekit: Livekit | None = None,
+            sites: tuple[Site, ...] = (),
+            **federation: Any,
         ) -> Scene:
             port = free_port()
             directory = tmp_path / f"service-{port}"
@@ -62,6 +79,7 @@ async def build(tmp_path: Path, furnished_directory: Path, clock: ManualClock) -
                 views=Views(rate_limit=None),
                 federation=Federation(**settings),
                 livekit=livekit or Livekit(),
+                pages=Pages(sites=sites),
                 tokens=(Token(name="admin", role=Role.ADMIN, value=Secret(TOKEN)),),
             )
             peer = await stack.enter_async_context(FakePeer(clock))

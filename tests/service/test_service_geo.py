@@ -58,4 +58,4 @@ async def test_a_url_on_a_private_address_is_not_fetched_unless_allowed(
 
 def test_the_headers_named_are_those_read(tmp_path: Path) -> None:
     made = geo(tmp_path, GeoIp(headers=GeoHeaders(country="X-C", subdivision="X-R", city="X-T")))
-    assert made.headers == PlaceHeaders("X-C", "X-R")
+    assert made.headers == PlaceHeaders("X-C", "X-R", "X-T")

@@ -13,6 +13,7 @@ from multidict import CIMultiDict
 from views.geo import (
     MAX_SUBDIVISION,
     NOWHERE,
+    City,
     MmdbLocator,
     NullLocator,
     Place,
@@ -21,6 +22,7 @@ from views.geo import (
     attribution_of,
     clean_country,
     clean_subdivision,
+    read_city,
     read_place,
 )
 
@@ -210,3 +212,35 @@ def test_the_first_source_goes_before(first: Place, second: Place, together: Pla
 def test_whose_data_it_is_stands_in_its_description(said: str, url: str | None) -> None:
     found = attribution_of(said)
     assert (None if found is None else found.url) == url
+
+
+@pytest.mark.parametrize(
+    ("record", "city"),
+    [
+        (
+            {
+                "country": {"iso_code": "FR"},
+                "city": {"names": {"en": "Paris", "fr": "Paname"}},
+                "location": {"latitude": 48.85, "longitude": 2.35},
+            },
+            City("Paris", "FR", 48.85, 2.35),
+        ),
+        ({"country_code": "DE", "city": "Köln", "latitude": 50.9, "longitude": 7.0}, City("Köln", "DE", 50.9, 7.0)),
+        ({"country_code": "DE", "city": "Köln", "latitude": 500.9, "longitude": 7.0}, City("Köln", "DE")),
+        ({"country_code": "DE", "city": "Köln", "latitude": True, "longitude": "7"}, City("Köln", "DE")),
+        ({"city": {"names": {"en": "Nowhere"}}, "location": []}, City("Nowhere")),
+        ({"country_code": "DE", "city": ""}, None),
+        ({"city": "Paris"}, None),
+        ([], None),
+        (None, None),
+    ],
+)
+def test_the_city_of_a_record(record: object, city: City | None) -> None:
+    assert read_city(record) == city
+
+
+def test_a_city_in_headers_needs_a_country() -> None:
+    names = PlaceHeaders("X-C", None, "X-T")
+    assert names.read_city({"X-C": "fr", "X-T": "Paris"}) == City("Paris", "FR")
+    assert names.read_city({"X-T": "Paris"}) is None
+    assert PlaceHeaders("X-C").read_city({"X-C": "fr", "X-T": "Paris"}) is None

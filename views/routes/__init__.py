@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from views.routes import channels, player, replay, resume, server, stats, videos, viewers
+from views.routes import channels, page_stats, pages, player, replay, resume, server, stats, videos, viewers
 from views.routes.access import Access
 from views.routes.push import ViewerPush
 from views.routes.services import ViewsApi
@@ -27,6 +27,9 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
             stats.setup(router, api, access, api.statistics, api.channels)
     if api.resume is not None:
         resume.setup(router, api, access, api.resume)
+    if api.pages is not None:
+        pages.setup(router, api, access, api.pages)
+        page_stats.setup(router, api, access, api.pages)
     if api.replays is not None:
         replay.setup(router, api, access, api.replays)
     return push

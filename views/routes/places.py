@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from foundation.web import Network, is_through
-from views.geo import NOWHERE, Place, PlaceHeaders
+from views.geo import NOWHERE, City, Place, PlaceHeaders
 
 
 class RequestPlaces:
@@ -21,3 +21,9 @@ class RequestPlaces:
         if self._headers is None or not is_through(request, self._trusted):
             return NOWHERE
         return self._headers.read(request.headers)
+
+    def city(self, request: web.BaseRequest) -> City | None:
+        """Likewise."""
+        if self._headers is None or not is_through(request, self._trusted):
+            return None
+        return self._headers.read_city(request.headers)

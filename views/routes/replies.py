@@ -56,9 +56,11 @@ def json(value: object, status: int = 200, headers: Mapping[str, str] | None = N
     )
 
 
-async def json_object(request: web.Request, *, empty: bool = False) -> dict[str, Any] | Refused:
-    """The JSON object in a request's body; ``empty`` takes no body at all for ``{}``."""
-    raw = await read_body(request, MAX_HOST_BODY)
+async def json_object(
+    request: web.Request, *, empty: bool = False, limit: int = MAX_HOST_BODY
+) -> dict[str, Any] | Refused:
+    """The JSON object in a request's body of at most ``limit`` bytes; ``empty`` takes no body at all for ``{}``."""
+    raw = await read_body(request, limit)
     if isinstance(raw, Refused):
         return raw
     if empty and not raw:

@@ -15,6 +15,7 @@ from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import ViewCounter
 from views.geo import PlaceHeaders
+from views.pages.service import Pages
 from views.ports import VideoImporter
 from views.replay import Replays
 from views.resume import ResumePositions
@@ -87,3 +88,4 @@ class ViewsApi:
     telemetry: TelemetryService = field(default_factory=NullTelemetry)
     shedder: Shedder | None = None
     rules: ReportRules = field(default_factory=ReportRules)
+    pages: Pages | None = None

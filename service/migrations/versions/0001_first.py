@@ -116,6 +116,103 @@ def upgrade() -> None:
     op.create_index("ix_livekit_participants_left_ms", "livekit_participants", ["left_ms"], unique=False)
     op.create_index("ix_livekit_participants_viewer", "livekit_participants", ["viewer"], unique=False)
     op.create_table(
+        "page_backfills",
+        sa.Column("job", sa.String(length=80), nullable=False),
+        sa.Column("site", sa.BigInteger(), nullable=True),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("processed", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.BigInteger(), nullable=False),
+        sa.Column("skipped", sa.BigInteger(), nullable=False),
+        sa.Column("unique_sessions", sa.BigInteger(), nullable=False),
+        sa.Column("started_ms", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("job", name=op.f("pk_page_backfills")),
+    )
+    op.create_table(
+        "page_catalog",
+        sa.Column("site", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("name", sa.String(length=270), nullable=False),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("page_type", sa.String(length=40), nullable=False),
+        sa.PrimaryKeyConstraint("site", "name", name=op.f("pk_page_catalog")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "page_counts",
+        sa.Column("series", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("bucket", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("n", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("series", "level", "bucket", name=op.f("pk_page_counts")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_page_counts_old", "page_counts", ["level", "bucket"], unique=False)
+    op.create_table(
+        "page_series",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("site", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.SmallInteger(), nullable=False),
+        sa.Column("name", sa.String(length=270), nullable=False),
+        sa.Column("total", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("path", sa.Text(), nullable=True),
+        sa.Column("title", sa.Text(), nullable=True),
+        sa.Column("page_type", sa.String(length=40), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_page_series")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_page_series_last", "page_series", ["site", "kind", "last_ms"], unique=False)
+    op.create_index("ix_page_series_total", "page_series", ["site", "kind", "total"], unique=False)
+    op.create_index("uq_page_series_name", "page_series", ["site", "kind", "name"], unique=True)
+    op.create_table(
+        "page_sites",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("host", sa.String(length=270), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=True),
+        sa.Column("views", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("visitors", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("paths", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("referrers", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_page_sites")),
+        sa.UniqueConstraint("host", name=op.f("uq_page_sites_host")),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "page_visitors",
+        sa.Column("site", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("session", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("first_ms", sa.BigInteger(), nullable=False),
+        sa.Column("last_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("site", "session", name=op.f("pk_page_visitors")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_page_visitors_last_ms", "page_visitors", ["last_ms"], unique=False)
+    op.create_table(
+        "page_visits",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("site", sa.BigInteger(), nullable=False),
+        sa.Column("path", sa.BigInteger(), nullable=False),
+        sa.Column("referrer", sa.BigInteger(), nullable=True),
+        sa.Column("country", sa.BigInteger(), nullable=True),
+        sa.Column("session", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_page_visits")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_page_visits_at_ms", "page_visits", ["at_ms"], unique=False)
+    op.create_index("ix_page_visits_seen", "page_visits", ["path", "session", "at_ms"], unique=False)
+    op.create_index(
+        "ix_page_visits_uncounted",
+        "page_visits",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("counted = false"),
+        postgresql_where=sa.text("counted = false"),
+    )
+    op.create_table(
         "peer_cursors",
         sa.Column("host", sa.String(length=270), nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),

@@ -1,0 +1,1 @@
+"""Where history comes from: access logs and tables of comma-separated values."""
