@@ -87,6 +87,8 @@ async def pass_on_document(answer: aiohttp.ClientResponse, limit: int, write: Wr
 
 async def read_some(answer: aiohttp.ClientResponse) -> bytes:
     """Up to `MAX_ANSWER_BYTES`, as far as they come within `ANSWER_WAIT_MS`; a broken body counts as a short one."""
+    if answer.content.at_eof():
+        return b""
     body = bytearray()
     try:
         async with asyncio.timeout(ANSWER_WAIT_MS / 1000):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +13,7 @@ from foundation.errors import FetchFailed
 from foundation.http_response import HttpResponse
 from foundation.metrics import Metrics
 from outbox.retry import Meaning, meaning
+from outbox.signing import SigningPool
 
 ACCEPT = "application/activity+json, application/ld+json"
 
@@ -47,7 +46,7 @@ class Outcome:
 
 
 class Poster:
-    """Signs in a small thread pool (an RSA signature costs a quarter of a millisecond) and posts.
+    """Signs in threads of its own and posts.
 
     ``signer_of`` gives the signer of one of our actors by its URL. ``posted`` is told of every request and its size.
     """
@@ -68,7 +67,7 @@ class Poster:
         self._clock = clock
         self._observe_date = observe_date
         self._posted = posted
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sign")
+        self._signing = SigningPool(threads)
         posts = metrics.counter("fediviews_deliveries_total", "Signed POSTs to peers by what came of them", ["outcome"])
         self._counts = {one: posts.labels(one.value) for one in Meaning}
         self._bytes = metrics.counter("fediviews_delivered_bytes_total", "Bytes of the bodies posted to peers")
@@ -82,9 +81,7 @@ class Poster:
     async def _post(self, host: str, actor: str, url: str, body: bytes) -> Outcome:
         signer = self._signer_of(actor)
         try:
-            signed = await asyncio.get_running_loop().run_in_executor(
-                self._pool, signer.sign_headers, "POST", url, body, self._clock.now_ms()
-            )
+            signed = await self._signing.sign(signer, url, body, self._clock.now_ms())
         except ValueError:
             return Outcome(Meaning.REFUSED, "bad_inbox")
         self._posted(host, len(body))
@@ -103,4 +100,4 @@ class Poster:
         )
 
     def close(self) -> None:
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._signing.close()
