@@ -21,12 +21,15 @@ PROTOCOL = 1
 class Offers:
     """What we tell other Fediviews through NodeInfo: how long viewers live, and how soon a moved number goes out.
 
-    ``yours``: totals say how many of the counted viewers are the receiver's; ``batch``: Collections of Views are taken.
+    ``yours``: totals say how many of the counted viewers are the receiver's; ``batch``: Collections are taken, of
+    ``batch_items`` at most in a body of ``max_body_bytes``.
     """
 
     version: str
     viewer_lifetime_ms: int
     announce_within_ms: int
+    batch_items: int = 500
+    max_body_bytes: int = 500_000
     repository: str | None = None
     yours: bool = True
     batch: bool = True
@@ -109,6 +112,8 @@ def nodeinfo(identity: InstanceIdentity, version: str, *, offers: Offers, videos
                 "protocol": PROTOCOL,
                 "yours": offers.yours,
                 "batch": offers.batch,
+                "batchItems": offers.batch_items,
+                "maxBody": offers.max_body_bytes,
                 "viewerLifetime": _seconds(offers.viewer_lifetime_ms),
                 "announceWithin": _seconds(offers.announce_within_ms),
             },

@@ -21,7 +21,8 @@ class Batch(enum.Enum):
 
     NOTHING = "nothing"
     VIEWS = "views"
-    """Views of any kind: tried with PeerTube 6.3, which takes whatever else is in a Collection without a word."""
+    """Views of any kind, tried with PeerTube 6.3, which takes whatever else is in a Collection without a word; and what
+    was watched, which goes through its inbox item by item in the same way."""
 
     EVERYTHING = "everything"
     """All that goes to shared inboxes: peers of our own kind."""

@@ -174,4 +174,4 @@ class DurableLane:
 
 def _alike(kind: Kind) -> Batch:
     """A peer that takes Views together does not say whether it reads anything else in a Collection."""
-    return Batch.VIEWS if kind is Kind.VIEW else Batch.EVERYTHING
+    return Batch.VIEWS if kind in (Kind.VIEW, Kind.CREATE) else Batch.EVERYTHING

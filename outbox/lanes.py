@@ -50,7 +50,13 @@ class Courier:
 
     def pack(self, route: Route, activities: Sequence[Outgoing[Item]]) -> list[Parcel[Item]]:
         self._serial += 1
-        return bodies(activities, batch=self.batch(route), serial=f"{self._clock.now_ms()}-{self._serial}")
+        return bodies(
+            activities,
+            batch=self.batch(route),
+            serial=f"{self._clock.now_ms()}-{self._serial}",
+            max_items=route.batch_items,
+            max_bytes=route.batch_bytes,
+        )
 
     def batch(self, route: Route) -> Batch:
         """What goes to the peer together now: as its route says, unless it refused that lately."""

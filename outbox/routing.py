@@ -9,6 +9,7 @@ from typing import Protocol
 
 from federation.peers import Follower, PeerKind, Peers, Switch
 from outbox.batching import Batch
+from outbox.bodies import ENVELOPE_BYTES, MAX_BODY_BYTES, MAX_ITEMS, MAX_OFFERED_BYTES, MAX_OFFERED_ITEMS
 from outbox.cadence import Cadence
 
 
@@ -18,8 +19,9 @@ class Route:
 
     ``inbox`` is the one through which its followers hear us; None for a host that does not follow. ``views`` says
     whether it understands counted Views, ``totals`` whether it gets totals: None until its software is known.
-    ``batch`` is what it takes several of in one Collection. ``yours``: totals say how many viewers are its own.
-    ``clock_ahead_ms``: add it to an instant of ours to say the same in the peer's own time.
+    ``batch`` is what it takes several of in one Collection, at most ``batch_items`` of ``batch_bytes`` together.
+    ``yours``: totals say how many viewers are its own. ``clock_ahead_ms``: add it to an instant of ours to say the same
+    in the peer's own time.
     """
 
     host: str
@@ -28,6 +30,8 @@ class Route:
     totals: bool | None = None
     cadence: Cadence = Cadence.SLOW
     batch: Batch = Batch.NOTHING
+    batch_items: int = MAX_ITEMS
+    batch_bytes: int = MAX_BODY_BYTES
     yours: bool = False
     clock_ahead_ms: int = 0
     blocked: bool = False
@@ -73,6 +77,7 @@ class PeerRoutes:
     def route(self, host: str) -> Route:
         self._refresh()
         peers = self._peers
+        items, size = self._batch_limits(host)
         return Route(
             host,
             inbox=self._inboxes.get(host),
@@ -80,6 +85,8 @@ class PeerRoutes:
             totals=peers.wants_totals(host),
             cadence=Cadence.FAST if peers.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
             batch=self._batch(host),
+            batch_items=items,
+            batch_bytes=size,
             yours=peers.says_yours(host),
             clock_ahead_ms=self._clock_ahead_ms(host),
             blocked=peers.policy(host).blocked or peers.may_speak(host) is not None,
@@ -89,6 +96,14 @@ class PeerRoutes:
         if not self._peers.takes_batches(host):
             return Batch.NOTHING
         return Batch.EVERYTHING if self._peers.kind(host) is PeerKind.FEDIVIEWS else Batch.VIEWS
+
+    def _batch_limits(self, host: str) -> tuple[int, int]:
+        """As its NodeInfo offers, within what we want to send at once; else what any server takes."""
+        software = self._peers.software(host)
+        if software is None or not software.batch_items or not software.max_body_bytes:
+            return MAX_ITEMS, MAX_BODY_BYTES
+        size = min(software.max_body_bytes - ENVELOPE_BYTES, MAX_OFFERED_BYTES)
+        return min(software.batch_items, MAX_OFFERED_ITEMS), max(size, 1)
 
     def _clock_ahead_ms(self, host: str) -> int:
         """PeerTube holds what expires against its own clock; our own kind takes our clock out by itself."""

@@ -150,7 +150,13 @@ class Service:
         pages = Pages(federation.identity)
         pages.setup(app)
         guard = self._require_signature if config.federation.signed_fetch else None
-        offers = Offers(VERSION, config.views.viewer_lifetime_ms, config.federation.announce_within_ms)
+        offers = Offers(
+            VERSION,
+            config.views.viewer_lifetime_ms,
+            config.federation.announce_within_ms,
+            batch_items=config.federation.batch_max_items,
+            max_body_bytes=config.listen.max_body_bytes,
+        )
         identity_routes.setup_routes(app.router, self.directory, offers, page=pages.actor, require_signature=guard)
         DocumentRoutes(
             identity=federation.identity,

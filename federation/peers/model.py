@@ -61,12 +61,15 @@ class PeerLimits:
 
 @dataclass(frozen=True, slots=True)
 class Software:
-    """What a peer's NodeInfo says it runs. ``yours`` and ``batch`` are offers of Fediviews peers only."""
+    """What a peer's NodeInfo says it runs. The rest are offers of Fediviews peers only; ``batch_items`` and
+    ``max_body_bytes`` are how much of a batch it takes, 0 where it does not say."""
 
     name: str
     version: str
     yours: bool = False
     batch: bool = False
+    batch_items: int = 0
+    max_body_bytes: int = 0
 
 
 class Direction(enum.Enum):

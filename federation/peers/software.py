@@ -15,6 +15,7 @@ APPLICATION_REL = "https://www.w3.org/ns/activitystreams#Application"
 
 MAX_LINKS = 32
 MAX_TEXT = 100
+MAX_WHOLE = 1_000_000_000
 
 _VERSION = re.compile(r"v?(\d{1,5})\.(\d{1,5})", re.ASCII)
 
@@ -59,7 +60,14 @@ def read_nodeinfo(document: object) -> Software | None:
         version=version[:MAX_TEXT] if isinstance(version, str) else "",
         yours=offers.get("yours") is True,
         batch=offers.get("batch") is True,
+        batch_items=_whole(offers.get("batchItems")),
+        max_body_bytes=_whole(offers.get("maxBody")),
     )
+
+
+def _whole(value: object) -> int:
+    """A number that somebody may well mean; else 0."""
+    return value if type(value) is int and 0 < value <= MAX_WHOLE else 0
 
 
 def kind_of(software: Software | None) -> PeerKind:

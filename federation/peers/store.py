@@ -28,6 +28,22 @@ class PeerRow:
     verdict: str | None = None
 
 
+class _Offers(msgspec.Struct, frozen=True):
+    """As the column ``capabilities`` keeps them."""
+
+    yours: bool = False
+    batch: bool = False
+    batch_items: int = 0
+    max_body_bytes: int = 0
+
+
+def _offers(software: Software | None) -> str:
+    kept = _Offers()
+    if software is not None:
+        kept = _Offers(software.yours, software.batch, software.batch_items, software.max_body_bytes)
+    return msgspec.json.encode(kept).decode()
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -36,10 +52,8 @@ def _peer(row: Row[tuple[object, ...]]) -> PeerRow:
     found = row._mapping  # SQLAlchemy's public name for it
     software = None
     if found["software"]:
-        offers = msgspec.json.decode(found["capabilities"] or "{}", type=dict[str, bool])
-        software = Software(
-            found["software"], found["version"] or "", offers.get("yours", False), offers.get("batch", False)
-        )
+        offers = msgspec.json.decode(found["capabilities"] or "{}", type=_Offers)
+        software = Software(found["software"], found["version"] or "", **msgspec.structs.asdict(offers))
     return PeerRow(
         found["host"],
         software,
@@ -73,9 +87,7 @@ async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
                     "host": row.host,
                     "software": row.software.name if row.software else None,
                     "version": row.software.version if row.software else None,
-                    "capabilities": msgspec.json.encode(
-                        {"yours": row.software.yours, "batch": row.software.batch} if row.software else {}
-                    ).decode(),
+                    "capabilities": _offers(row.software),
                     "nodeinfo_checked_ms": row.nodeinfo_checked_ms,
                     "clock_offset_ms": row.clock_offset_ms,
                     "last_seen_ms": row.last_seen_ms,

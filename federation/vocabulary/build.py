@@ -79,8 +79,8 @@ def _counter(count: int) -> Document:
     return {"interactionType": "WatchAction", "type": "InteractionCounter", "userInteractionCount": count}
 
 
-def collection(*, actor: str, id_: str, items: Sequence[Document]) -> Document:
-    """Several activities of ``actor`` in one POST. PeerTube 6.3 answers 500 unless ``totalItems`` is a text."""
+def collection(*, actor: str, id_: str, items: Sequence[Document] | Sequence[msgspec.Raw]) -> Document:
+    """Several activities of ``actor``, encoded or not, in one POST. PeerTube 6.3 wants ``totalItems`` as a text."""
     return {"type": "Collection", "id": id_, "actor": actor, "totalItems": str(len(items)), "items": list(items)}
 
 

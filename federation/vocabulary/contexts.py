@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 ACTIVITYSTREAMS = "https://www.w3.org/ns/activitystreams"
@@ -89,6 +90,18 @@ _CONTEXTS: dict[str, list[Any]] = {
     "Person": ACTOR,
     "Group": ACTOR,
 }
+
+
+ALL: tuple[list[Any], ...] = (VIEW, WATCH_ACTION, VIDEO, ACTOR, BASE)
+"""Every context that ``context_for`` gives."""
+
+
+def merged(contexts: Sequence[list[Any]]) -> list[Any]:
+    """One context for documents of several: ours give a term the same meaning wherever they have it."""
+    if len(contexts) == 1:
+        return contexts[0]
+    terms = {name: meaning for context in contexts for name, meaning in context[-1].items()}
+    return [*BASE, terms] if contexts else BASE
 
 
 def context_for(document: dict[str, Any]) -> list[Any]:

@@ -186,11 +186,15 @@ async def test_our_nodeinfo_is_read_by_our_own_reader(client: Client) -> None:
     assert instance_actor_url(index, "our.example") == f"{BASE}/accounts/peertube"
     assert nodeinfo_url(index, "our.example") == f"{BASE}/nodeinfo/2.1"
     document: Any = await (await client.get("/nodeinfo/2.1")).json()
-    assert read_nodeinfo(document) == Software("fediviews", "0.1.0", yours=True, batch=True)
+    assert read_nodeinfo(document) == Software(
+        "fediviews", "0.1.0", True, True, batch_items=500, max_body_bytes=500_000
+    )
     assert document["metadata"]["fediviews"] == {
         "protocol": 1,
         "yours": True,
         "batch": True,
+        "batchItems": 500,
+        "maxBody": 500_000,
         "viewerLifetime": 120,
         "announceWithin": 2.5,
     }

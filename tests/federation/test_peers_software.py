@@ -46,6 +46,13 @@ def test_no_nodeinfo(document: object) -> None:
     assert read_nodeinfo(document) is None
 
 
+@pytest.mark.parametrize("value", [0, -1, True, "500", 1.5, None, 10**30, [5]])
+def test_a_limit_that_is_none_is_not_said(value: object) -> None:
+    offers = {"batch": True, "batchItems": value, "maxBody": value}
+    document = {"software": {"name": "fediviews", "version": "1"}, "metadata": {"fediviews": offers}}
+    assert read_nodeinfo(document) == Software("fediviews", "1", batch=True)
+
+
 def test_offers_count_only_from_fediviews() -> None:
     document: dict[str, Any] = {
         "software": {"name": "Fediviews", "version": "0.1.0"},

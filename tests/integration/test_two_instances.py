@@ -223,3 +223,28 @@ async def _followers(client: Client, hosts: list[str]) -> bool:
 
 async def _trouble(client: Client, host: str) -> bool:
     return bool((await client.peer(host) or {}).get("trouble"))
+
+
+async def test_two_of_us_agree_on_what_they_take_without_trying(instance: MakeInstance) -> None:
+    """What NodeInfo offers is kept to: a follower that takes five at once never meets more, and hears how many of the
+    viewers are its own."""
+    origin, follower = await instance(), await instance(federation={"batch_max_items": 5})
+    await befriend(origin, follower)
+    uuids = [f"{number:08x}-0000-4000-8000-000000000001" for number in range(12)]
+    for uuid in uuids:
+        await origin.put_video(uuid)
+    await wait_until(lambda: follower.video(uuids[-1]))
+    for uuid in uuids:
+        await origin.watch("anna", video=uuid)
+        await follower.watch("bert", "carl", video=uuid)
+    for uuid in uuids:
+        await wait_until(lambda uuid=uuid: follower.says(3, video=uuid))
+    shown = (await origin.peer(follower.host) or {})["delivery"]
+    assert (shown["batch"], shown["batchReason"], shown["setAside"]) == ("everything", "offered", 0)
+    assert await follower.refusals() == []
+
+    async def knows_its_own() -> bool:
+        explained = await follower.ask("GET", f"/api/v1/videos/{uuids[0]}/viewers?explain=1")
+        return bool(explained.body["explain"] == {"remoteTotal": 3, "oursInRemoteTotal": 2, "elsewhere": 1})
+
+    await wait_until(knows_its_own)

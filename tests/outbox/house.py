@@ -276,6 +276,11 @@ class House:
         await self.until(lambda: not self.door.events._errands)
         await self.until_async(self._welcomed, peer.host)
 
+    async def probed(self, peer: FakePeer) -> None:
+        """Its software is known."""
+        self.door.probe.ask(peer.host, "http")
+        await self.until(lambda: not self.peers.nodeinfo_due(peer.host, self.clock.now_ms()))
+
     async def _welcomed(self, host: str) -> bool:
         return host in await self.door.log.followers_known() and not self.peers.nodeinfo_due(host, self.clock.now_ms())
 

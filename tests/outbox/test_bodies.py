@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from recorded import ROOT
 
 from federation.vocabulary.build import encode, view_total
+from federation.vocabulary.contexts import ALL
 from outbox.batching import Batch
 from outbox.bodies import MAX_BODY_BYTES, Outgoing, bodies
 
@@ -87,3 +91,19 @@ def test_what_is_too_large_already_goes_alone() -> None:
     large = replace(total(2), body=encode({"type": "View", "content": "x" * MAX_BODY_BYTES}))
     parcels = bodies([total(1), large, total(3)], batch=Batch.VIEWS, serial="s")
     assert [parcel.items for parcel in parcels] == [(1,), (2,), (3,)]
+
+
+@given(st.lists(st.sampled_from([*ALL, None, ["https://other.example/ns"]]), min_size=2, max_size=6))
+def test_items_lose_their_context_and_nothing_else(contexts: list[Any]) -> None:
+    documents = [
+        ({} if context is None else {"@context": context}) | {"type": "View", "object": '{"@context":[],', "to": [[]]}
+        for context in contexts
+    ]
+    outgoing = [Outgoing(ME, "", msgspec.json.encode(document), None) for document in documents]
+    [parcel] = bodies(outgoing, batch=Batch.EVERYTHING, serial="s")
+    read = msgspec.json.decode(parcel.body)
+    for document in documents:
+        document.pop("@context", None)
+    assert read["items"] == documents
+    terms = read["@context"][-1]
+    assert all(context[-1].items() <= terms.items() for context in contexts if context in ALL)

@@ -191,6 +191,40 @@ async def test_a_peer_that_refuses_collections_gets_one_by_one(house: House, mak
     assert {document["type"] for _, document in peer.got} == {"View", "Announce"}
 
 
+@pytest.mark.parametrize(
+    ("offers", "posts"),
+    [
+        ({}, 2),
+        ({"batchItems": 3, "maxBody": 500_000}, 84),
+        ({"batchItems": 500, "maxBody": 10_000}, None),
+        ({"batchItems": 500, "maxBody": 500_000}, 1),
+    ],
+    ids=str,
+)
+async def test_a_fediviews_gets_as_much_at_once_as_it_offers(
+    house: House, make_peer: MakePeer, offers: dict[str, int], posts: int | None
+) -> None:
+    peer = await make_peer(
+        software={
+            "version": "2.0",
+            "software": {"name": "fediviews", "version": "0.1.0"},
+            "metadata": {"fediviews": {"batch": True, **offers}},
+        }
+    )
+    origin = await house.remote_video(peer)
+    await house.probed(peer)
+    expires_ms = house.clock.now_ms() + 60_000
+    for number in range(250):
+        tell = Tell(origin, number.to_bytes(16, "big"), f"name-{number}", expires_ms)
+        house.door.announcer.tell_origin(tell)
+    await house.until(lambda: len(house.told) == 250)
+    assert {one["id"].rpartition("/")[2] for one in peer.of_type("View")} == {f"name-{n}" for n in range(250)}
+    assert posts in (None, len(peer.got))
+    sizes = [len(msgspec.json.encode(document)) for _, document in peer.got]
+    assert max(sizes) <= offers.get("maxBody", 100_000)
+    assert max(sizes) > 3 * min(len(msgspec.json.encode(one)) for one in peer.activities) or posts == 84
+
+
 async def test_peertube_gets_views_together_and_everything_else_by_itself(house: House, make_peer: MakePeer) -> None:
     peer = await make_peer(software=PEERTUBE)
     videos = [await house.video(n) for n in range(4)]

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 from aiohttp import web
-from house import US, FakePeer, House, MakeHouse, MakePeer
+from house import PEERTUBE, US, FakePeer, House, MakeHouse, MakePeer
 from recorded import load_exchange, minimal_origin
 
 from federation.documents import InstanceIdentity
 from federation.vocabulary import Create, WatchActionObject, build, parse_activity
 from foundation.clock import iso_ms, parse_iso_ms
+from foundation.database import Transaction
 from foundation.errors import Refused
 from outbox.watch_actions import MAX_TOLD, WatchActionRoutes, told_sections, told_watch_action, watch_action
 from views.model import Privacy, Video
@@ -162,6 +163,31 @@ async def test_the_origin_is_told_signed_at_the_inbox_of_the_video_s_account(hou
     assert document["to"] == document["object"]["to"] == [f"{peer.base}/accounts/root"]
     assert document["object"]["startTime"] == iso_ms(1_800_000_000_000)
     assert peer.all_signed
+
+
+async def test_what_many_watched_goes_to_its_origin_in_one_post_and_below_what_proxies_take(
+    house: House, make_peer: MakePeer
+) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    video = await house.remote_video(peer)
+    await house.probed(peer)
+    stays = [stay_at(video, uuid=f"{n:08x}-{UUID[9:]}", url=id_of(US, f"{n:08x}-{UUID[9:]}")) for n in range(20)]
+
+    async def work(tx: Transaction) -> None:
+        for number, stay in enumerate(stays):
+            view_id = f"{number:08x}-0000-4000-8000-000000000001"
+            await house.door.announcer.view_counted(tx, video, view_id, house.clock.now_ms())
+            await house.door.announcer.watched(tx, video, stay)
+
+    await house.database.write(work)
+    house.door.announcer.committed()
+    await peer.heard(lambda: len(peer.of_type("Create")) == 20)
+    assert len(peer.of_type("View")) == 20
+    assert [document["type"] for _, document in peer.got] == ["Collection"]
+    assert all("@context" not in item for item in peer.got[0][1]["items"])
+    assert peer.all_signed
+    # The terms of both.
+    assert {"actionStatus", "userInteractionCount"} <= peer.got[0][1]["@context"][-1].keys()
 
 
 async def test_it_waits_for_a_peer_that_is_away_and_survives_a_restart(
