@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from integration.conftest import MakeInstance, befriend
 from integration.house import UUID, Instance, wait_until
 from integration.peertube import PeerTube
+from livekit_server import KEY as LIVEKIT_KEY
+from livekit_server import ROOM, LivekitServer, sign
+from livekit_server import SECRET as LIVEKIT_SECRET
 from receiver import KEY, SECRET, Receiver
 
-from service.config import Secret, Webhook
+from service.config import Livekit, LivekitKey, LivekitRoom, Secret, Webhook
 
 
 @pytest.fixture
@@ -27,6 +31,77 @@ async def ours(instance: MakeInstance, receiver: Receiver) -> Instance:
     made = await instance(webhooks=(hook(receiver),))
     await made.put_video()
     return made
+
+
+def words(receiver: Receiver) -> list[str]:
+    return [event["event"] for event in receiver.events()]
+
+
+async def test_a_viewer_comes_plays_and_leaves(ours: Instance, receiver: Receiver) -> None:
+    """And the video begins with it and ends with it: in this order, of one video."""
+    await ours.heartbeat("anna", 0)
+    await wait_until(lambda: receiver.events("video_started"))
+    assert receiver.events("viewer_joined") == []
+    assert await ours.view("anna") == "counted"
+    await wait_until(lambda: receiver.events("viewer_joined"))
+    await ours.leave("anna")
+    await wait_until(lambda: receiver.events("video_finished"))
+    told = words(receiver)
+    assert sorted(told) == sorted(
+        ["video_started", "viewers_peak", "viewer_joined", "view_counted", "viewer_left", "video_finished"]
+    )
+    assert told[0] == "video_started"
+    assert told.index("viewer_joined") < told.index("viewer_left") < told.index("video_finished")
+    (came,), (went,) = receiver.events("viewer_joined"), receiver.events("viewer_left")
+    assert came["viewers"][0]["session"] == went["viewers"][0]["session"]
+    assert came["viewers"][0]["id"] == went["viewers"][0]["id"]
+    assert went["viewers"][0]["duration"] >= 0
+    assert receiver.events("viewers_peak")[0]["viewersCount"] == 1
+    assert "startedAt" in receiver.events("video_finished")[0]
+    assert "anna" not in str(receiver.heard)
+
+
+async def test_a_viewer_whose_time_is_over_has_left(instance: MakeInstance, receiver: Receiver) -> None:
+    ours = await instance(webhooks=(hook(receiver),), views={"viewer_lifetime_ms": 1_000})
+    await ours.put_video()
+    await ours.heartbeat("anna", 0)
+    await ours.heartbeat("anna", 1)
+    await wait_until(lambda: receiver.events("viewer_left"))
+    assert [len(event["viewers"]) for event in receiver.events("viewer_joined", "viewer_left")] == [1, 1]
+    assert receiver.events("viewer_aborted") == []
+
+
+async def test_a_viewer_who_never_plays_has_aborted(instance: MakeInstance, receiver: Receiver) -> None:
+    ours = await instance(webhooks=(hook(receiver),), views={"viewer_lifetime_ms": 1_000})
+    await ours.put_video()
+    await ours.heartbeat("anna", 0)
+    await wait_until(lambda: receiver.events("viewer_aborted"))
+    assert receiver.events("viewer_joined", "viewer_left") == []
+
+
+async def test_viewers_of_a_livekit_room_come_and_go(instance: MakeInstance, receiver: Receiver) -> None:
+    livekit = Livekit(keys=(LivekitKey(LIVEKIT_KEY, Secret(LIVEKIT_SECRET)),), rooms=(LivekitRoom(ROOM, UUID),))
+    ours = await instance(webhooks=(hook(receiver),), livekit=livekit)
+    await ours.put_video(isLive=True, duration=0)
+    server = LivekitServer(now_s=int(time.time()))
+    for body in (
+        server.message("room_started"),
+        server.joined("anna"),
+        server.joined("bert"),
+        server.message("participant_connection_aborted", participant=server.participant("carl")),
+        server.left("anna"),
+        server.message("room_finished"),
+    ):
+        headers = {"Authorization": sign(body), "Content-Type": "application/webhook+json"}
+        assert (await ours.ask("POST", "/livekit/webhook", body, headers=headers)).status == 200
+    await wait_until(lambda: receiver.events("video_finished"))
+    told = words(receiver)
+    assert told[0] == "video_started"
+    assert told[-1] == "video_finished"
+    counts = {
+        word: sum(event["count"] for event in receiver.events(word)) for word in told if word.startswith("viewer_")
+    }
+    assert counts == {"viewer_joined": 2, "viewer_left": 2, "viewer_aborted": 1}
 
 
 async def test_a_counted_view(ours: Instance, receiver: Receiver) -> None:
