@@ -130,7 +130,7 @@ class Deliverer:
 
     def tell(self, tell: Tell) -> None:
         """A viewer for its origin: soft, one slot, the newest wins."""
-        if self._shared or not self._slots.has(tell.video.origin):
+        if not self._shared and not self._slots.has(tell.video.origin):
             self._wake.set()
         if self._slots.put(tell):
             self._crowded.inc()
@@ -254,9 +254,10 @@ class Deliverer:
         """Take in what was said since the last time."""
         now_ms = self._clock.monotonic_ms()
         if self._shared and self._pulse_ms <= now_ms:
-            # Other processes write the log as well.
             self._pulse_ms = now_ms + self._pulse_every_ms
+            # Other processes write the log as well.
             self._look = True
+            self._crowded.inc(await self._slots.exchange())
         if self._look_back:
             self._look_back = False
             await self._look_at_all()
@@ -268,9 +269,6 @@ class Deliverer:
                     if self._leases.holds(host):
                         self._peers[host].durable = True
         await self._due.gather()
-        crowded = await self._slots.exchange()
-        if crowded:
-            self._crowded.inc(crowded)
         if now_ms - self._swept_ms >= HOUSEKEEPING_MS:
             self._swept_ms = now_ms
             self._slots.sweep(self._clock.now_ms())

@@ -13,6 +13,7 @@ from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
+from foundation.leases import Alone, Holder, Leases, shard_of
 from outbox.announcer import activity_of, announce_of
 from outbox.deliverer import Deliverer
 from outbox.log import ActivityLog, Kind
@@ -50,7 +51,12 @@ class OutboxEvents:
         database: Database,
         clock: Clock,
         max_announced: int = 100,
+        leases: Leases | None = None,
     ) -> None:
+        """``leases`` where several processes deliver: what is to be done about a host, the one that serves it does."""
+        self._leases = leases or Alone()
+        self._leases.attend(Holder(self._gained, self._lost))
+        self._catch_up = False
         self._identity = identity
         self._log = log
         self._deliverer = deliverer
@@ -94,7 +100,8 @@ class OutboxEvents:
         for host in sorted(known - following):
             self._add(host, _Errand.FAREWELL)
         for host in following:
-            self._ask_software(host)
+            if self._leases.holds(host):
+                self._ask_software(host)
 
     async def stop(self) -> None:
         await end(self._task)
@@ -103,13 +110,24 @@ class OutboxEvents:
     def ask_followers(self) -> None:
         """Ask again what software followers run, where that is due; to be called from time to time."""
         for host in self._book.follower_hosts():
-            self._ask_software(host)
+            if self._leases.holds(host):
+                self._ask_software(host)
 
     async def purge(self, created_before_ms: int) -> int:
         """Drop activities that everybody has, and those from before an instant; how many. To be called hourly or so."""
         return await self._log.purge(created_before_ms)
 
+    async def _gained(self, _shard: int) -> None:
+        self._catch_up = True
+        self._wake.set()
+
+    async def _lost(self, shard: int) -> None:
+        for host in [host for host in self._errands if shard_of(host, self._leases.shards) == shard]:
+            del self._errands[host]
+
     def _add(self, host: str, errand: _Errand) -> None:
+        if not self._leases.holds(host):
+            return
         self._errands.pop(host, None)
         if len(self._errands) < MAX_ERRANDS:
             self._errands[host] = errand
@@ -119,9 +137,12 @@ class OutboxEvents:
 
     async def _run(self) -> None:
         while True:
-            while not self._errands:
+            while not self._errands and not self._catch_up:
                 self._wake.clear()
                 await self._wake.wait()
+            if self._catch_up:
+                await self._catch_up_with_gained()
+                continue
             host, errand = self._errands.popitem(last=False)
             try:
                 await self._do(host, errand)
@@ -130,6 +151,14 @@ class OutboxEvents:
                 await self._clock.sleep_ms(RETRY_MS)
             except Exception:
                 _logger.exception("news of a peer met a bug")
+
+    async def _catch_up_with_gained(self) -> None:
+        self._catch_up = False
+        try:
+            await self.catch_up()
+        except StorageUnavailable:
+            self._catch_up = True
+            await self._clock.sleep_ms(RETRY_MS)
 
     async def _do(self, host: str, errand: _Errand) -> None:
         if errand is _Errand.WELCOME:

@@ -15,6 +15,7 @@ from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
+from foundation.leases import Alone, Leases
 from foundation.urls import authority
 from outbox.announcer import activity_of
 from outbox.discovery import Discovery, Target
@@ -25,6 +26,12 @@ _logger = logging.getLogger(__name__)
 
 FIRST_RETRY_MS = 5_000
 """A configured peer that cannot be found is looked for again after this, then after twice as long, and so on."""
+
+
+LEASE = "following"
+"""What following goes by where several processes serve the instance."""
+OTHERS_MS = 5_000
+"""How long until a process that leaves it to another looks again."""
 
 
 class Post(Protocol):
@@ -53,7 +60,9 @@ class Following:
         ask_software: Callable[[str, str], None],
         post: Post,
         refollow_ms: int = 43_200_000,
+        leases: Leases | None = None,
     ) -> None:
+        self._leases = leases or Alone()
         self._identity = identity
         self._peers = peers
         self._discovery = discovery
@@ -158,18 +167,22 @@ class Following:
         next_refollow_ms = self._clock.monotonic_ms() + self._refollow_ms
         retry_ms = FIRST_RETRY_MS
         while True:
-            lacking = 1
+            lacking, mine = 1, True
             try:
-                lacking = await self.follow_configured()
+                mine = self._leases.holds(LEASE)
+                lacking = await self.follow_configured() if mine else 1
                 if self._clock.monotonic_ms() >= next_refollow_ms:
-                    await self.refollow()
+                    if mine:
+                        await self.refollow()
                     next_refollow_ms = self._clock.monotonic_ms() + self._refollow_ms
             except StorageUnavailable:
                 pass
             except Exception:
                 _logger.exception("following met a bug; it goes on")
             wait_ms = max(1_000, next_refollow_ms - self._clock.monotonic_ms())
-            if lacking:
+            if not mine:
+                wait_ms = min(wait_ms, OTHERS_MS)
+            elif lacking:
                 wait_ms, retry_ms = min(wait_ms, retry_ms), min(retry_ms * 2, self._refollow_ms)
             else:
                 retry_ms = FIRST_RETRY_MS

@@ -49,11 +49,14 @@ class Catalog:
         local_origin: str,
         bounds: CatalogBounds | None = None,
         judge_channel: Callable[[str], Refused | None] = lambda _: None,
+        moved: Callable[[int], None] = lambda _: None,
     ) -> None:
         """``local_url`` makes the global id of a video of ours from its UUID; ``local_origin`` is our authority.
 
-        ``judge_channel`` knows the names that no channel of ours may have.
+        ``judge_channel`` knows the names that no channel of ours may have. ``moved`` is told the number of every video
+        that changed here in more than its views, for other processes.
         """
+        self._moved = moved
         self._judge_channel = judge_channel
         self._db = db
         self._announcer = announcer
@@ -121,6 +124,26 @@ class Catalog:
         """Read it from the database the next time."""
         self._cache.evict(video.number)
 
+    def forget_number(self, number: int | None) -> None:
+        """Another process changed this video, or (None) may have changed any."""
+        if number is None:
+            self._cache.clear()
+        else:
+            self._cache.evict(number)
+
+    def forget_old(self) -> None:
+        """Read from the database what was last read two calls ago: other processes count views too."""
+        self._cache.forget_old()
+
+    async def current(self, ref: VideoRef) -> Video | None:
+        """As ``find``, with the counted views of this moment, whichever process counted them."""
+        known = await self.find(ref)
+        if known is None:
+            return None
+        async with self._db.read() as tx:
+            row = (await tx.execute(select(*COLUMNS).where(videos.c.number == known.number))).one_or_none()
+        return None if row is None else video_of(row)
+
     # Our videos
 
     async def put_local(self, draft: VideoDraft) -> tuple[Video, bool] | Refused:
@@ -138,6 +161,7 @@ class Catalog:
         video, before = verdict
         self._cache.put(video)
         if video != before:
+            self._moved(video.number)
             self._announcer.committed()
         if before is not None and before.federated and not video.federated:
             await self.gone(video)
@@ -211,6 +235,7 @@ class Catalog:
         verdict = await self._db.write(lambda tx: self._put_remote(tx, remote))
         if isinstance(verdict, Video):
             self._cache.put(verdict)
+            self._moved(verdict.number)
         return verdict
 
     async def _put_remote(self, tx: Transaction, remote: RemoteVideo) -> Video | Refused:
@@ -282,6 +307,7 @@ class Catalog:
 
         deleted = await self._db.write(work)
         self._cache.drop(video, self._clock.now_ms())
+        self._moved(video.number)
         if deleted and video.local:
             self._announcer.committed()
         if deleted:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from foundation.metrics import Metrics
 from views.counters.agenda import Agenda
+from views.counters.base import Telling as Said
 from views.counters.base import Told
 from views.model import Video
 from views.ports import OriginTraits, Tell
@@ -95,6 +96,22 @@ class Telling:
         if now_ms < stay.resend_at_ms or stay.expires_ms <= stay.told_expires_ms:
             return None
         return self._tell(key, stay, now_ms, traits)
+
+    def resend_at_ms(self, video: Video, viewer: bytes) -> int:
+        """From when on the viewer is worth telling again; 0 for one that is not known."""
+        stay = self._stays.get((video.number, viewer))
+        return 0 if stay is None else stay.resend_at_ms
+
+    def learn(self, video: Video, viewer: bytes, said: Said) -> str:
+        """What holds of the viewer by what other processes told; returns its name."""
+        key = (video.number, viewer)
+        stay = self._stays.get(key)
+        if stay is not None:
+            stay.since_ms, stay.told_expires_ms = said.since_ms, said.expires_ms
+            stay.resend_at_ms = said.resend_at_ms
+            stay.expires_ms = max(stay.expires_ms, said.expires_ms)
+            self._agenda.put(key, stay.resend_at_ms)
+        return wire_id(self._secret, video.uuid, viewer, said.since_ms)
 
     def left(self, video: Video, viewer: bytes) -> None:
         """The viewer is gone; there is no way to say so, but its life is not told again."""

@@ -21,6 +21,8 @@ class VideoCache:
         self._videos: OrderedDict[int, Video] = OrderedDict()
         self._numbers: dict[str, int] = {}
         self._missing: OrderedDict[VideoRef, int] = OrderedDict()
+        self._young: set[int] = set()
+        """Put since the last ``forget_old``."""
 
     def __len__(self) -> int:
         return len(self._videos)
@@ -38,6 +40,7 @@ class VideoCache:
         """Keep what was just committed, in place of whatever was known before."""
         self._unlink(video.number)
         self._videos[video.number] = video
+        self._young.add(video.number)
         for name in (video.uuid, video.url):
             self._numbers[name] = video.number
         for missing in (video.number, video.uuid, video.url):
@@ -55,6 +58,19 @@ class VideoCache:
         """Forget what is known, without claiming that it is gone."""
         self._unlink(number)
 
+    def clear(self) -> None:
+        """As ``evict``, of all."""
+        self._videos.clear()
+        self._numbers.clear()
+        self._missing.clear()
+        self._young.clear()
+
+    def forget_old(self) -> None:
+        """Evict what was put before the last call of this."""
+        for number in [number for number in self._videos if number not in self._young]:
+            self._unlink(number)
+        self._young.clear()
+
     def is_missing(self, name: VideoRef, now_ms: int) -> bool:
         return self._missing.get(name, 0) > now_ms
 
@@ -65,6 +81,7 @@ class VideoCache:
             self._missing.popitem(last=False)
 
     def _unlink(self, number: int) -> None:
+        self._young.discard(number)
         video = self._videos.pop(number, None)
         if video is not None:
             self._numbers.pop(video.uuid, None)

@@ -10,7 +10,8 @@ from typing import Protocol, TypeVar
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.base import CounterStore, Told, Total
+from views.counters.base import CounterStore, TellClaims, Told, Total
+from views.counters.base import Telling as TellClaim
 from views.model import LOCAL, UNVERIFIED, Video
 from views.notices import TotalReceived
 from views.ports import Announcer, Listener, Notifier, NullNotifier, Tell
@@ -63,6 +64,7 @@ class ScopeTotals:
 class Viewers:
     """Live viewers of every video.
 
+    ``claims`` is there where several processes hear of the same viewers.
     ``quota_of(host)`` is how many viewers of one video a peer is believed. Every method that touches the store may
     raise StorageUnavailable.
     """
@@ -80,11 +82,13 @@ class Viewers:
         metrics: Metrics | None = None,
         notifier: Notifier | None = None,
         touched: Callable[[Video], None] | None = None,
+        claims: TellClaims | None = None,
     ) -> None:
         """``touched`` hears of every video whose number may have moved; it must neither block nor raise."""
         self._touched = touched
         self._store = store
         self._notifier = notifier or NullNotifier()
+        self._claims = claims
         self._announcer = announcer
         self._videos = videos
         self._telling = telling
@@ -264,6 +268,9 @@ class Viewers:
 
     async def start(self) -> None:
         """After the store has its state back: know again what origins were told."""
+        if self._claims is not None:
+            # Asked of the store for every viewer whenever that matters.
+            return
         now_ms = self._clock.now_ms()
         for number in await self._store.told_videos():
             video = await self._video(number)
@@ -290,6 +297,14 @@ class Viewers:
                 await self._clock.sleep_ms(0)
         return len(changed)
 
+    async def look(self, numbers: Collection[int]) -> None:
+        """Tell listeners what moved of these videos in other processes; costs one question for all."""
+        if not self._listeners:
+            return
+        videos = [video for number in numbers if (video := await self._video(number)) is not None]
+        for video, each in zip(videos, await self.shown_many(videos), strict=True):
+            self._say(video, each.viewers)
+
     async def forget_video(self, number: int) -> None:
         """The video is gone (or became private: then its remote viewers and tells go as well)."""
         self._telling.forget_video(number)
@@ -313,11 +328,24 @@ class Viewers:
             return None
 
     async def _tell(self, tell: Tell, now_ms: int) -> None:
-        if tell.since_ms == now_ms:
+        if self._claims is not None:
+            claimed = await self._claimed(self._claims, tell, now_ms)
+            if claimed is None:
+                return
+            tell = claimed
+        elif tell.since_ms == now_ms:
             # Its name has to outlive a restart even if the origin never answers.
             await self._store.mark_told(tell.video.number, Told(tell.viewer, now_ms, tell.expires_ms, 0))
         self._tells.inc()
         self._announcer.tell_origin(tell)
+
+    async def _claimed(self, claims: TellClaims, tell: Tell, now_ms: int) -> Tell | None:
+        """The tell under the name that all processes know the viewer by, unless another one told it."""
+        video, viewer = tell.video, tell.viewer
+        asked = TellClaim(tell.since_ms, tell.expires_ms, self._telling.resend_at_ms(video, viewer))
+        granted, said = await claims.claim_tell(video.number, viewer, asked, now_ms)
+        name = self._telling.learn(video, viewer, said)
+        return Tell(video, viewer, name, said.expires_ms, said.since_ms) if granted else None
 
     async def _moved(self, video: Video, now_ms: int) -> None:
         if video.local and video.federated:
@@ -327,8 +355,10 @@ class Viewers:
         if not self._listeners:
             return
         reading = await self._store.read(video.number, now_ms)
-        number = shown(video.local, reading, self._quota_of, now_ms).viewers
-        if self._heard.get(video.number) == number:
+        self._say(video, shown(video.local, reading, self._quota_of, now_ms).viewers)
+
+    def _say(self, video: Video, number: int) -> None:
+        if self._heard.get(video.number, 0) == number:
             return
         if number:
             self._heard[video.number] = number

@@ -45,11 +45,42 @@ class Follows:
         self._hosts_out: dict[str, FollowState] = {}
         self._followers: tuple[Follower, ...] = ()
         self.changed: Callable[[], None] = lambda: None
+        self.moved: Callable[[], None] = lambda: None
+        """Called after a change that was made here: other processes have to read it."""
+        self._version = 0
 
     async def load(self) -> None:
         async with self._database.read() as tx:
             self._records = {_key(record): record for record in await store.load_follows(tx)}
         self._redraw()
+
+    async def refresh(self) -> None:
+        """Read what other processes changed, and tell the news of it."""
+        while True:
+            before = self._version
+            async with self._database.read() as tx:
+                stored = {_key(record): record for record in await store.load_follows(tx)}
+            # What was changed here meanwhile is newer than what was read.
+            if self._version == before:
+                break
+        gone = [record for key, record in self._records.items() if key not in stored]
+        kept = [record for key, record in stored.items() if record != self._records.get(key)]
+        if not gone and not kept:
+            return
+        came = [record for record in kept if self._is_news(record, Direction.IN)]
+        accepted = [record for record in kept if self._is_news(record, Direction.OUT)]
+        rest = [record for record in kept if record not in came and record not in accepted]
+        self._applying(rest, gone=gone, here=False)()
+        self._applying(came, told=self._events.follower_added, here=False)()
+        self._applying(accepted, told=self._events.following_accepted, here=False)()
+
+    def _is_news(self, record: FollowRecord, direction: Direction) -> bool:
+        if record.direction is not direction or record.state is not FollowState.ACCEPTED:
+            return False
+        before = self._records.get(_key(record))
+        if before is None or before.state is not FollowState.ACCEPTED:
+            return True
+        return direction is Direction.IN and before.follow_id != record.follow_id
 
     def followers(self) -> tuple[Follower, ...]:
         """One entry per host with a follower that was accepted, in the order of the hosts' names."""
@@ -147,10 +178,12 @@ class Follows:
         *,
         gone: Iterable[FollowRecord] = (),
         told: Callable[[str], None] | None = None,
+        here: bool = True,
     ) -> Apply:
         kept, left = list(records), list(gone)
 
         def apply() -> None:
+            self._version += 1
             was_follower = {record.host for record in left if self._hosts_in[record.host]}
             for record in left:
                 self._records.pop(_key(record), None)
@@ -163,6 +196,8 @@ class Follows:
             if told is not None:
                 for host in {record.host for record in kept}:
                     told(host)
+            if here:
+                self.moved()
 
         return apply
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from federation.peers import policies as verdicts
 from federation.peers import software as programs
@@ -71,6 +71,7 @@ class Peers:
         self._follows.changed = self._forget_picture
         self._known = KnownPeers(max_peers, clock_skew_ms, keep=self._must_keep)
         self._picture: tuple[Follower, ...] | None = None
+        self._moved: Callable[[], None] = lambda: None
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""
@@ -79,6 +80,20 @@ class Peers:
         self._known.load(rows)
         self._policies.verdicts = {row.host: row.verdict for row in rows if row.verdict is not None}
         await self._follows.load()
+
+    def moved_here(self, listener: Callable[[], None]) -> None:
+        """``listener`` is called after every change of follows and verdicts that this process made."""
+        self._moved = self._follows.moved = listener
+
+    async def refresh(self) -> None:
+        """Read the follows and verdicts that other processes changed; what is new in them is told as ever."""
+        before = self._policies.blocked_hosts()
+        async with self._database.read() as tx:
+            self._policies.verdicts = await store.load_verdicts(tx)
+        self._forget_picture()
+        for host in sorted(self._policies.blocked_hosts() - before):
+            self._events.peer_blocked(host)
+        await self._follows.refresh()
 
     # What a host may do
 
@@ -176,6 +191,7 @@ class Peers:
         await self._database.write(lambda tx: store.set_verdict(tx, host, verdict))
         self._policies.verdicts[host] = verdict
         self._forget_picture()
+        self._moved()
 
     # What it runs
 

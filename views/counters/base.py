@@ -54,6 +54,24 @@ class Reading:
     total: Total | None
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What is to be told, or was told, of one stay of one viewer: its begin, the life told, and from when on it is
+    worth telling again."""
+
+    since_ms: int
+    expires_ms: int
+    resend_at_ms: int
+
+
+class TellClaims(Protocol):
+    """Where several processes hear of the same viewer: which of them tells its origin, and since when it is here."""
+
+    async def claim_tell(self, video: int, viewer: bytes, telling: Telling, now_ms: int) -> tuple[bool, Telling]:
+        """Whether this tell goes out, and what holds of the viewer now. It does not when another process told as much,
+        or told so lately that it is not worth telling again. A stay that others know keeps its begin. Atomic."""
+
+
 TOLD_MEMORY_MS = 30_000
 """How long after its end a told life can still be asked for: longer than a total travels."""
 

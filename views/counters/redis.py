@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import enum
 import math
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +13,10 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.redis.script import Script
+from foundation.redis.shards import every
 from views.counters import redis_scripts as scripts
 from views.counters import redis_told_scripts as told_scripts
-from views.counters.base import TOLD_MEMORY_MS, Reading, Told, Total
+from views.counters.base import TOLD_MEMORY_MS, Reading, Telling, Told, Total
 from views.counters.redis_keys import Keys
 from views.model import LOCAL
 
@@ -105,6 +105,8 @@ class RedisCounterStore:
         self._room = settings.share(settings.max_viewers)
         self._claim_room = settings.share(6 * settings.max_viewers)
         self._hot: dict[int, int] = {}
+        self.sweeps: Callable[[int], bool] = lambda _: True
+        """Which shards this process sweeps, where processes divide them."""
         metrics = metrics or Metrics()
         refused = metrics.counter("fediviews_live_refused", "Changes of live state that found no room", ["what"])
         self._refused = {what: refused.labels(what) for what in ("viewer", "told", "claim")}
@@ -172,6 +174,13 @@ class RedisCounterStore:
         if answer == _Touched.FULL:
             self._refused["told"].inc()
 
+    async def claim_tell(self, video: int, viewer: bytes, telling: Telling, now_ms: int) -> tuple[bool, Telling]:
+        """As ``base.TellClaims``."""
+        said = (viewer, telling.since_ms, telling.expires_ms, telling.resend_at_ms, self._room, TOLD_MEMORY_MS)
+        answer = await self._run(told_scripts.CLAIM_TELL, self._keys.home(video), now_ms, video, *said)
+        granted, since, expires, again = map(int, answer)
+        return bool(granted), Telling(since, expires, again)
+
     async def told_videos(self) -> Sequence[int]:
         return [int(video) for found in await self._everywhere(told_scripts.TOLD_VIDEOS) for video in found]
 
@@ -198,23 +207,26 @@ class RedisCounterStore:
         found = await every(self._run(scripts.WATCHED, shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
-    async def changed_since(self, cursor: tuple[int, ...] = (), most: int = 1_000) -> Changes:
+    async def changed_since(
+        self, cursor: tuple[int, ...] = (), most: int = 1_000, of: Collection[int] | None = None
+    ) -> Changes:
         """What moved since ``cursor`` (empty: as far back as is known), by any process; at most ``most`` per shard, so
-        ask again until nothing comes. A video that moved twice is there once."""
-        seen = cursor if len(cursor) == self._keys.shards else (0,) * self._keys.shards
+        ask again until nothing comes. A video that moved twice is there once. ``of``: only of these shards."""
+        seen = list(cursor) if len(cursor) == self._keys.shards else [0] * self._keys.shards
         now_ms = self._clock.now_ms()
-        answers = await every(
-            self._run(scripts.CHANGES, shard, now_ms, since, most) for shard, since in enumerate(seen)
-        )
+        asked = range(self._keys.shards) if of is None else sorted(of)
+        answers = await every(self._run(scripts.CHANGES, shard, now_ms, seen[shard], most) for shard in asked)
         videos = dict.fromkeys(int(video) for answer in answers for video in answer[::2])
-        last = tuple(int(answer[-1]) if answer else since for answer, since in zip(answers, seen, strict=True))
-        return Changes(list(videos), last)
+        for shard, answer in zip(asked, answers, strict=True):
+            if answer:
+                seen[shard] = int(answer[-1])
+        return Changes(list(videos), tuple(seen))
 
     # Forgetting
 
     async def sweep(self, now_ms: int) -> Sequence[int]:
         """Several processes may sweep at once: each change is named to one of them."""
-        shards = range(self._keys.shards)
+        shards = [shard for shard in range(self._keys.shards) if self.sweeps(shard)]
         found = await every(self._sweep(shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
@@ -334,15 +346,6 @@ class _Row:
         if self.total is not None:
             return Reading(local, {}, self.total)
         return Reading(local, {source: count for source, count in self.counts.items() if source != LOCAL}, None)
-
-
-async def every(calls: Iterable[Awaitable[Any]]) -> list[Any]:
-    """All answers, or the first failure once all have ended: nobody is left behind."""
-    answers = await asyncio.gather(*calls, return_exceptions=True)
-    for answer in answers:
-        if isinstance(answer, BaseException):
-            raise answer
-    return answers
 
 
 def _batches(videos: Sequence[int]) -> Iterable[Sequence[int]]:

@@ -10,8 +10,9 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.redis.script import Script
+from foundation.redis.shards import every
 from views.counters.progress import Naming, Progress
-from views.counters.redis import RedisSettings, every
+from views.counters.redis import RedisSettings
 from views.counters.redis_keys import Keys
 from views.counters.redis_lua import script
 

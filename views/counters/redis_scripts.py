@@ -9,6 +9,7 @@ key after base     type
 ``h:VIDEO``        text  the video is hot: who belongs to another shard is not added here
 ``t:VIDEO``        hash  the origin's total: count, exp, fresh, order, ours, granted
 ``o:VIDEO``        hash  viewer -> since, then end and acknowledgement of the last tell and of the one before
+``ot:VIDEO``       hash  viewer -> since, end told, when telling again is worth it; for whoever is about to tell
 ``oe``             zset  VIDEO:VIEWER -> when what was told of it can be forgotten
 ``ov``             zset  videos of which something is told -> when that ends
 ``due``            zset  VIDEO:SOURCE, and VIDEO:= for totals -> not later than the first end in it
@@ -195,6 +196,7 @@ local told = call('ZRANGEBYSCORE', B .. 'oe', '-inf', now, 'LIMIT', 0, most)
 for _, id in ipairs(told) do
   local video, viewer = parted(id)
   call('HDEL', B .. 'o:' .. video, viewer)
+  call('HDEL', B .. 'ot:' .. video, viewer)
   call('ZREM', B .. 'oe', id)
 end
 if #told == most then again = 1 end
@@ -256,7 +258,7 @@ for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
   call('ZREM', B .. 'due', group)
 end
 for _, viewer in ipairs(call('HKEYS', B .. 'o:' .. video)) do call('ZREM', B .. 'oe', video .. ':' .. viewer) end
-call('UNLINK', B .. 's:' .. video, B .. 'h:' .. video, B .. 't:' .. video, B .. 'o:' .. video)
+call('UNLINK', B .. 's:' .. video, B .. 'h:' .. video, B .. 't:' .. video, B .. 'o:' .. video, B .. 'ot:' .. video)
 call('ZREM', B .. 'due', video .. ':=')
 call('ZREM', B .. 'ov', video)
 call('SREM', B .. 'ended', video)

@@ -53,6 +53,38 @@ return 1
 )
 """video, viewer, since, end, acknowledgement, room, memory -> 1, or 4: no room."""
 
+CLAIM_TELL = script(
+    "claim_tell",
+    """
+local video, viewer, since, exp, again = ARGV[4], ARGV[5], ARGV[6], ARGV[7] + shift, ARGV[8] + shift
+local key, id = B .. 'ot:' .. video, video .. ':' .. viewer
+local here = tonumber(call('ZSCORE', B .. 'v:' .. video .. ':', viewer) or 0)
+if here > exp then
+  -- Others heard of it later than the asker did.
+  again = now + math.floor((again - now) * (here - now) / math.max(1, exp - now))
+  exp = here
+end
+local before = call('HGET', key, viewer)
+if before then
+  local since1, last, again1 = string.match(before, '^(%S+) (%S+) (%S+)$')
+  if math.max(tonumber(last), here) > now then
+    if now < tonumber(again1) or exp <= last + 100 then
+      return {0, since1, text(last - shift), text(again1 - shift)}
+    end
+    since = since1
+  end
+elseif call('ZCARD', B .. 'oe') >= tonumber(ARGV[9]) then
+  return {0, since, text(exp - shift), text(again - shift)}
+end
+call('HSET', key, viewer, table.concat({since, text(exp), text(again)}, ' '))
+call('ZADD', B .. 'oe', 'GT', exp + ARGV[10], id)
+call('ZADD', B .. 'ov', 'GT', exp + ARGV[10], video)
+renew('ot:' .. video, 'oe', 'ov')
+return {1, since, text(exp - shift), text(again - shift)}
+""",
+)
+"""video, viewer, begin, end, when to tell again, room, memory -> whether it is to be told, begin, end, when again."""
+
 TOLD_VIDEOS = script(
     "told_videos",
     """
