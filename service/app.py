@@ -45,16 +45,24 @@ from service.late import Late, LateEvents
 from service.livekit import livekit_house
 from service.logs import server_logger
 from service.pages import Pages
-from service.parts import Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
+from service.parts import VIDEO_NEWS, Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
 from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
 from service.stores import live_stores, open_database
-from service.tasks import TaskRunner
+from service.tasks import Task, TaskRunner
+from service.together import together
+from service.workers.siblings import Siblings, Worker
 from views import routes as views_routes
 from views.model import Video
 from views.telemetry.calls import ApiCalls
 
 log = logging.getLogger("fediviews")
+
+PEER_NEWS = "peers"
+"""Topic of changed follows and verdicts."""
+LISTENED_MS = 1_000
+REMEMBERED_MS = 15_000
+"""How long what another process changed may go unnoticed when its news was lost."""
 
 LINGER_S = 1.0
 """After a refused body is answered, how long what is still coming is read and thrown away."""
@@ -67,8 +75,16 @@ class Service:
     """
 
     @classmethod
-    async def create(cls, config: Config, *, clock: Clock | None = None, metrics: Metrics | None = None) -> Service:
-        """Raises ConfigError or StorageUnavailable, saying what is wrong and where."""
+    async def create(
+        cls,
+        config: Config,
+        *,
+        clock: Clock | None = None,
+        metrics: Metrics | None = None,
+        worker: Worker | None = None,
+    ) -> Service:
+        """``worker``: one of several processes that share a port. Raises ConfigError or StorageUnavailable, saying what
+        is wrong and where."""
         try:
             config.storage.directory.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
@@ -77,12 +93,24 @@ class Service:
         database = await open_database(config, clock, metrics)
         try:
             live = live_stores(config, clock, metrics)
-            return cls(Ground(config, clock, metrics, database, live, Shedder(metrics)))
+            joined = together(config, live, clock, metrics)
+            return cls(Ground(config, clock, metrics, database, live, joined, Shedder(metrics)), worker)
         except BaseException:
             await database.close()
             raise
 
-    def __init__(self, ground: Ground) -> None:
+    @classmethod
+    async def prepare(cls, config: Config) -> None:
+        """Make what several processes need and one of them has to make: the schema, keys, the admin token. Raises as
+        ``create``."""
+        service = await cls.create(config)
+        await service.stop()
+
+    def __init__(self, ground: Ground, worker: Worker | None = None) -> None:
+        self.worker = worker
+        self.siblings: Siblings | None = None
+        if worker is not None:
+            self.siblings = Siblings(worker, ground.config.storage.directory, ground.metrics)
         self.config = config = ground.config
         self.ground = ground
         self.url = ""
@@ -123,8 +151,9 @@ class Service:
         self.housekeeping = Housekeeping(ground, federation, views, out, door_out, self.entrance, events)
         views.catalog.gone = self._forget_video
         self.livekit = livekit_house(ground, views)
-        tasks = [*self.housekeeping.tasks(), *self.livekit.tasks()]
-        self._tasks = TaskRunner(tasks, ground.clock, ground.metrics)
+        self._listen_to_others()
+        tasks = [*self.housekeeping.tasks(), *self.livekit.tasks(), *self._shared_tasks()]
+        self._tasks = TaskRunner(tasks, ground.clock, ground.metrics, ground.together.leases)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
         self._peer_gauges = PeerGauges(
             out.reports, federation.peers, ground.clock, ground.metrics, limit=config.federation.peer_metrics
@@ -202,8 +231,7 @@ class Service:
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
         health.setup_routes(
             app.router,
-            metrics=ground.metrics,
-            refresh=self._refresh_gauges,
+            render=self._metrics_page,
             checks={"database": ground.database.check, "live": ground.live.check},
             principal_of=self.tokens.authenticate,
             client_address=lambda request: client_address(request, config.listen.trusted_proxies),
@@ -229,12 +257,15 @@ class Service:
         await self.webhooks.start()
         await self.livekit.start()
         await self.outlet.deliverer.start()
-        await self._say_numbers()
+        if self.ground.together.store is None:
+            await self._say_numbers()
         await self.outlet.probe.start()
         await self.outbox.events.start()
         await self.outbox.following.start()
         await self.views.recorder.start()
         await self.views.telemetry_house.start()
+        await self.ground.together.news.start()
+        await self.ground.together.leases.start()
         await self._tasks.start()
         self._runner = web.AppRunner(
             self.app,
@@ -247,11 +278,14 @@ class Service:
             logger=server_logger(self.ground.metrics),
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, listen.host, listen.port)
+        if self.siblings is not None:
+            await self.siblings.start()
+        port = listen.port if self.worker is None else self.worker.port
+        site = web.TCPSite(self._runner, listen.host, port, reuse_port=self.worker is not None or None)
         try:
             await site.start()
         except OSError as problem:
-            raise ConfigError("listen", f"cannot listen on {listen.host}:{listen.port}: {problem.strerror}") from None
+            raise ConfigError("listen", f"cannot listen on {listen.host}:{port}: {problem.strerror}") from None
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
@@ -267,6 +301,9 @@ class Service:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+            if self.siblings is not None:
+                await self.siblings.stop()
+        await self.ground.together.leases.stop()
         await self._tasks.stop()
         await self.views.recorder.stop()
         await self.views.telemetry_house.stop()
@@ -282,6 +319,7 @@ class Service:
         await self._posting.close()
         await _kept(self.outlet.health.save, "how deliveries went lately is")
         await self.views.websites.stop()
+        await self.ground.together.news.stop()
         await self.ground.live.stop()
         await _kept(self.federation.peers.save, "what was learnt of peers is")
         await _kept(self.federation.activity.save, "how much peers sent is")
@@ -313,6 +351,44 @@ class Service:
 
     # Inside
 
+    async def _metrics_page(self) -> bytes:
+        await self._scopes.refresh()
+        await self._peer_gauges.refresh()
+        return self.ground.metrics.render() if self.siblings is None else await self.siblings.metrics()
+
+    def _shared_tasks(self) -> list[Task]:
+        """What is asked from time to time where other processes serve the instance too."""
+        if self.ground.together.store is None:
+            return []
+        views = self.views
+
+        async def look() -> None:
+            await views.viewers.look(self.push.listened_to())
+
+        async def forget_old_videos() -> None:
+            views.catalog.forget_old()
+
+        return [
+            Task("look at numbers that are listened to", look, LISTENED_MS),
+            Task("read videos anew", forget_old_videos, REMEMBERED_MS),
+        ]
+
+    def _listen_to_others(self) -> None:
+        """What other processes of the instance changed is read anew."""
+        news, peers, catalog = self.ground.together.news, self.federation.peers, self.views.catalog
+
+        async def video_changed(key: str) -> None:
+            number = int(key) if key else None
+            catalog.forget_number(number)
+            self.push.look_again(number)
+
+        async def peers_changed(_: str) -> None:
+            await peers.refresh()
+
+        news.hear(VIDEO_NEWS, video_changed)
+        news.hear(PEER_NEWS, peers_changed)
+        peers.moved_here(lambda: news.tell(PEER_NEWS, "-"))
+
     async def _put_videos(self, config: Config) -> None:
         for index, video in enumerate(config.videos):
             kept = await self.views.catalog.put_local(video.draft())
@@ -322,10 +398,6 @@ class Service:
     async def _forget_video(self, video: Video) -> None:
         await self.housekeeping.forget_video(video)
         self.push.moved(video)
-
-    async def _refresh_gauges(self) -> None:
-        await self._scopes.refresh()
-        await self._peer_gauges.refresh()
 
     async def _shown(self, video: Video) -> int:
         return (await self.views.viewers.shown(video)).viewers

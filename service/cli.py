@@ -46,7 +46,14 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(command=command)
         return sub
 
-    add("serve", _serve, "run the service until Ctrl-C or SIGTERM; SIGHUP reads peers, tokens and videos again")
+    text = "run the service until Ctrl-C or SIGTERM; SIGHUP reads peers, tokens and videos again"
+    add("serve", _serve, text).add_argument(
+        "--workers",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the port; more than one need Redis and PostgreSQL",
+    )
     add("check-config", _check_config, "say whether the configuration can be used")
     add("peers", _peers, "list the peers that a running service knows, and how deliveries to them stand").add_argument(
         "--json", action="store_true", help="as GET /api/v1/server/peers says it"
@@ -97,11 +104,15 @@ def _parser() -> argparse.ArgumentParser:
 
 def _serve(arguments: argparse.Namespace) -> int:
     from service.logs import setup_logging
-    from service.run import serve
+    from service.run import serve, serve_workers
+    from service.workers.link import parent_link
 
     config = load_config(arguments.config, os.environ)
     setup_logging(config.logging.level, config.logging.format)
-    return _run(serve(config, os.environ))
+    parent = parent_link(os.environ)
+    if parent is None and arguments.workers != 1:
+        return _run(serve_workers(config, arguments.workers))
+    return _run(serve(config, os.environ, parent))
 
 
 def _check_config(arguments: argparse.Namespace) -> int:

@@ -41,8 +41,7 @@ from outbox.retry import RetryPolicy
 from outbox.routing import PeerRoutes
 from outbox.signers import ActorSigners
 from outbox.soft_lanes import TellLane, TotalsLane
-from outbox.tells import TellSlots
-from outbox.totals import TotalsBoard
+from outbox.totals import Board
 from service.directory import ServiceDirectory
 from service.late import Late
 from service.parts import FederationTower, Ground, ViewsTower, rate_limiter
@@ -56,7 +55,7 @@ class Outlet:
     """The door out, before anything is said through it."""
 
     log: ActivityLog
-    board: TotalsBoard
+    board: Board
     routes: PeerRoutes
     poster: Poster
     health: HealthBook
@@ -105,8 +104,9 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     async def video_of(number: int) -> Video | None:
         return await views.value.catalog.by_number(number)
 
-    log, slots, routes = ActivityLog(ground.database), TellSlots(), PeerRoutes(peers)
-    board = TotalsBoard(TotalsPolicy(config.views.viewer_lifetime_ms))
+    log, routes = ActivityLog(ground.database), PeerRoutes(peers)
+    door = ground.together.door_out(TotalsPolicy(config.views.viewer_lifetime_ms), video_of)
+    board, slots = door.board, door.tells
     ledger, batches = Ledger(clock, federation.max_peers), BatchMemory(federation.max_peers)
     health = HealthBook(
         database=ground.database, ledger=ledger, batches=batches, clock=clock, max_hosts=federation.max_peers
@@ -152,6 +152,8 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
         random=jitter,
         notifier=notifier,
         health=health,
+        leases=ground.together.leases,
+        moved=door.moved,
     )
     health.live = deliverer.standing
     queues = Queues(ground.database)
@@ -174,6 +176,7 @@ def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outle
         probe=out.probe,
         database=ground.database,
         clock=clock,
+        leases=ground.together.leases,
     )
     following = Following(
         identity=tower.identity,
@@ -186,6 +189,7 @@ def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outle
         ask_software=out.probe.ask,
         post=out.poster.post,
         refollow_ms=config.federation.refollow_interval_ms,
+        leases=ground.together.leases,
     )
     collections = Collections(
         identity=tower.identity,

@@ -20,13 +20,12 @@ Check = Callable[[], Awaitable[None]]
 def setup_routes(
     router: web.UrlDispatcher,
     *,
-    metrics: Metrics,
-    refresh: Callable[[], Awaitable[None]],
+    render: Callable[[], Awaitable[bytes]],
     checks: Mapping[str, Check],
     principal_of: Callable[[str], Principal | None],
     client_address: Callable[[web.Request], str],
 ) -> None:
-    """``refresh`` brings gauges up to date before a scrape; ``checks`` decide readiness, by name of their part."""
+    """``render`` makes the page of metrics; ``checks`` decide readiness, by name of their part."""
 
     async def healthz(_: web.Request) -> web.Response:
         return web.json_response({"status": "ok"})
@@ -47,8 +46,7 @@ def setup_routes(
         principal = principal_of(token) if token else None
         if not (principal is not None and principal.may(Role.ADMIN)) and not _is_loopback(client_address(request)):
             return problems.refused(Refused("unauthorized", "metrics are for loopback, or an admin token", 401))
-        await refresh()
-        return web.Response(body=metrics.render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
+        return web.Response(body=await render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
 
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)

@@ -63,19 +63,19 @@ class Housekeeping:
             Task("forget viewers of other processes", self._views.telemetry_house.tidy, 10 * MINUTE_MS),
             Task("sweep visitors of pages", self._views.websites.sweep, views.sweep_interval_ms),
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
-            Task("settle statistics", self._views.cleaner.settle, MINUTE_MS),
-            Task("announce view counts", self._announce_views, flush_ms),
+            Task("settle statistics", self._views.cleaner.settle, MINUTE_MS, once=True),
+            Task("announce view counts", self._announce_views, flush_ms, once=True),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
             Task("compare peers with their past", self._federation.activity.save, MINUTE_MS),
             Task("hear whom others blocked", self._federation.peers.refresh, VERDICTS_MS),
-            Task("refresh remote videos", self._refresh_videos, refresh_ms),
+            Task("refresh remote videos", self._refresh_videos, refresh_ms, once=True),
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
             Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),
             Task("look for an untrusted proxy", self._look_for_proxy, MINUTE_MS),
             Task("make room for the next months", self._make_months, HOUR_MS),
-            Task("forget old ids and buckets", self.purge, HOUR_MS),
+            Task("forget old ids and buckets", self.purge, HOUR_MS, once=True),
         ]
 
     def commands(self) -> dict[str, Command]:

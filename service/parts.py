@@ -28,6 +28,7 @@ from service.rules import report_rules
 from service.stores import LiveStores
 from service.telemetry import TelemetryHouse
 from service.websites import WebSites
+from service.together import Together
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
@@ -49,6 +50,8 @@ from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
 
+VIDEO_NEWS = "video"
+"""Topic of changed videos, by number."""
 KEY_NAME = "instance"
 SECRET_FILE = "viewer-secret"  # noqa: S105
 USER_AGENT = "Fediviews/{version} (+{url})"
@@ -64,6 +67,7 @@ class Ground:
     metrics: Metrics
     database: Database
     live: LiveStores
+    together: Together
     shedder: Shedder
 
 
@@ -220,6 +224,7 @@ def views_tower(
         identity.video_url,
         identity.authority,
         judge_channel=identity.channel_name_problem,
+        moved=lambda number: ground.together.news.tell(VIDEO_NEWS, str(number)),
     )
     counters = ground.live.counters
     names = SessionNames(secret)
@@ -244,6 +249,7 @@ def views_tower(
         quota_of=quota_of,
         lifetimes=Lifetimes(views.viewer_lifetime_ms, config.federation.max_expires_ms),
         metrics=metrics,
+        claims=ground.together.counters,
         notifier=notifier,
         touched=telemetry_house.touched if config.telemetry.enabled else None,
     )

@@ -105,6 +105,7 @@ class RedisStores:
 
     counters: RedisCounterStore
     progress: RedisProgressStore
+    link: RedisLink
 
     async def start(self) -> None:
         await self.counters.start()
@@ -132,6 +133,7 @@ def live_stores(config: Config, clock: Clock, metrics: Metrics) -> LiveStores:
         return RedisStores(
             RedisCounterStore(link, clock, settings, metrics, keep_departed=config.telemetry.enabled),
             RedisProgressStore(link, clock, settings, metrics, lifetime_ms=views.stats_lifetime_ms),
+            link,
         )
     journal = Journal(_journal_settings(config), clock, metrics)
     return MemoryStores(

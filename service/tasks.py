@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from foundation.clock import Clock
 from foundation.ending import end
+from foundation.leases import Alone, Leases
 from foundation.metrics import Metrics
 
 log = logging.getLogger("fediviews.tasks")
@@ -16,17 +17,22 @@ log = logging.getLogger("fediviews.tasks")
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """``run`` is called every ``period_ms`` milliseconds, the first time one period after start; runs never overlap."""
+    """``run`` is called every ``period_ms`` milliseconds, the first time one period after start; runs never overlap.
+
+    ``once``: where several processes serve the instance, one of them does it for all.
+    """
 
     name: str
     run: Callable[[], Awaitable[object]]
     period_ms: int
+    once: bool = False
 
 
 class TaskRunner:
     """Runs the table. A failing run is logged and counted; the next one comes at its time."""
 
-    def __init__(self, tasks: Sequence[Task], clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, tasks: Sequence[Task], clock: Clock, metrics: Metrics, leases: Leases | None = None) -> None:
+        self._leases = leases or Alone()
         self._table = tuple(tasks)
         self._clock = clock
         self._running: list[asyncio.Task[None]] = []
@@ -45,6 +51,8 @@ class TaskRunner:
         failures = self._failures.labels(task.name)
         while True:
             await self._clock.sleep_ms(task.period_ms)
+            if task.once and not self._leases.holds(f"task {task.name}"):
+                continue
             try:
                 await task.run()
             except Exception as problem:

@@ -85,16 +85,6 @@ class Peers:
         """``listener`` is called after every change of follows and verdicts that this process made."""
         self._moved = self._follows.moved = listener
 
-    async def refresh(self) -> None:
-        """Read the follows and verdicts that other processes changed; what is new in them is told as ever."""
-        before = self._policies.blocked_hosts()
-        async with self._database.read() as tx:
-            self._policies.verdicts = await store.load_verdicts(tx)
-        self._forget_picture()
-        for host in sorted(self._policies.blocked_hosts() - before):
-            self._events.peer_blocked(host)
-        await self._follows.refresh()
-
     # What a host may do
 
     def policy(self, host: str) -> PeerPolicy:
@@ -176,11 +166,14 @@ class Peers:
         return None
 
     async def refresh(self) -> None:
-        """Take over what another process decided; hosts that are blocked now are told as ``peer_blocked``."""
+        """Take over what another process decided, and follows that it changed; what is new in them is told as ever."""
         async with self._database.read() as tx:
             judged = await store.load_verdicts(tx)
-        if judged == self._policies.verdicts:
-            return
+        if judged != self._policies.verdicts:
+            self._take_over(judged)
+        await self._follows.refresh()
+
+    def _take_over(self, judged: dict[str, str]) -> None:
         before = self._policies.blocked_hosts()
         self._policies.verdicts = judged
         self._forget_picture()

@@ -86,7 +86,8 @@ class Listen:
 @dataclass(frozen=True, slots=True)
 class Storage:
     """Where state lives. After loading, ``directory`` and an SQLite file's path are absolute. ``live_shards`` is for
-    Redis: into how many parts live state is divided. ``database_connections`` read at once, and one more writes."""
+    Redis: into how many parts live state is divided. ``lease_ms``: after which
+    silence of a process others do its work. ``database_connections`` read at once, and one more writes."""
 
     directory: Annotated[Path, Parsed(parse_path, "a path")] = Path("data")
     database: Annotated[Database, Parsed(parse_database, "a database")] = _SQLITE
@@ -94,6 +95,7 @@ class Storage:
     database_timeout_ms: Annotated[int, Duration("100ms", "1h")] = 60_000
     live: Annotated[Live, Parsed(parse_live, "a live store")] = _MEMORY
     live_shards: Annotated[int, Whole(1, 256)] = 16
+    lease_ms: Annotated[int, Duration("1s", "5m")] = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from aiohttp import web
@@ -95,6 +95,17 @@ class ViewerPush:
         """The number, or what listeners may know of the video: each stream looks for itself, and ends where it must."""
         for wake in self._streams.get(video.number, ()):
             wake.set()
+
+    def look_again(self, number: int | None) -> None:
+        """Another process changed what may be known of this video, or (None) of any."""
+        for of, wakes in self._streams.items():
+            if number is None or of == number:
+                for wake in wakes:
+                    wake.set()
+
+    def listened_to(self) -> Sequence[int]:
+        """Numbers of the videos that have streams."""
+        return tuple(self._streams)
 
     def _forget(self, number: int, wake: asyncio.Event, key: str) -> None:
         self._clients[key] -= 1
