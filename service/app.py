@@ -371,6 +371,7 @@ class Service:
         return [
             Task("look at numbers that are listened to", look, LISTENED_MS),
             Task("read videos anew", forget_old_videos, REMEMBERED_MS),
+            Task("read follows anew", self.federation.peers.refresh_follows, REMEMBERED_MS),
         ]
 
     def _listen_to_others(self) -> None:
@@ -384,6 +385,7 @@ class Service:
 
         async def peers_changed(_: str) -> None:
             await peers.refresh()
+            await peers.refresh_follows()
 
         news.hear(VIDEO_NEWS, video_changed)
         news.hear(PEER_NEWS, peers_changed)

@@ -166,11 +166,14 @@ class Peers:
         return None
 
     async def refresh(self) -> None:
-        """Take over what another process decided, and follows that it changed; what is new in them is told as ever."""
+        """Take over what another process decided; hosts that are blocked now are told as ``peer_blocked``."""
         async with self._database.read() as tx:
             judged = await store.load_verdicts(tx)
         if judged != self._policies.verdicts:
             self._take_over(judged)
+
+    async def refresh_follows(self) -> None:
+        """Take over the follows that another process changed; what is new in them is told as ever."""
         await self._follows.refresh()
 
     def _take_over(self, judged: dict[str, str]) -> None:

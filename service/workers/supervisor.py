@@ -56,6 +56,7 @@ class Supervisor:
         self._children = [_Child(index) for index in range(count)]
         self._stopping = asyncio.Event()
         self._failed = 0
+        self._welcomed = False
 
     async def run(self) -> int:
         """Until SIGINT or SIGTERM; the exit status."""
@@ -122,7 +123,8 @@ class Supervisor:
     async def _hear(self, child: _Child, link: socket.socket, port: int) -> None:
         if await asyncio.get_running_loop().sock_recv(link, 1) == READY:
             child.ready = True
-            if all(each.ready for each in self._children):
+            if not self._welcomed and all(each.ready for each in self._children):
+                self._welcomed = True
                 self._welcome(port)
 
 
