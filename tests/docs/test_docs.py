@@ -31,7 +31,10 @@ from docs.refusals import PACKAGES, reasons
 from federation.vocabulary import parse_activity
 from foundation.errors import Refused
 from foundation.metrics import Metrics
+from foundation.redis.leases import RedisLeases
 from foundation.redis.link import RedisLink
+from foundation.redis.news import RedisNews
+from foundation.redis.shards import Shards
 from service.app import Service
 from service.cli import _parser
 from service.config import Config, load_config
@@ -53,7 +56,11 @@ def metrics_of(service: Service) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Type and labels of every metric, by the name that a scrape shows."""
     found = {}
     elsewhere = Metrics()
-    RedisLink("unix:///nowhere", metrics=elsewhere)  # What a service with live state in Redis has beside the others.
+    # What a service with live state in Redis, and one of several processes, has beside the others.
+    link, clock = RedisLink("unix:///nowhere", metrics=elsewhere), service.ground.clock
+    shards = Shards(link, clock, prefix="docs", count=1, ttl_ms=1)
+    RedisLeases(shards, clock, elsewhere)
+    RedisNews(shards, clock, elsewhere)
     registries = (service.ground.metrics.registry, elsewhere.registry)
     for collector in [collector for registry in registries for collector in registry._collector_to_names]:
         name, kind = collector._name, collector._type
