@@ -27,8 +27,8 @@ from service.late import Late
 from service.rules import report_rules
 from service.stores import LiveStores
 from service.telemetry import TelemetryHouse
-from service.websites import WebSites
 from service.together import Together
+from service.websites import WebSites
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
