@@ -113,6 +113,7 @@ def _live_stores(config: Config, clock: Clock) -> LiveStores:
         return RedisStores(
             RedisCounterStore(link, clock, settings, unseen),
             RedisProgressStore(link, clock, settings, unseen, lifetime_ms=pages.session_timeout_ms),
+            link,
         )
     journal = Journal(
         JournalSettings(
