@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return command(arguments)
     except ConfigError as problem:
-        print(f"{arguments.config}: {problem}", file=sys.stderr)
+        print(f"{arguments.config}: {problem}" if "config" in arguments else problem, file=sys.stderr)
         return MISUSED
     except FediviewsError as problem:
         print(problem, file=sys.stderr)
@@ -95,6 +95,12 @@ def _parser() -> argparse.ArgumentParser:
         "--off", type=int, default=0, help="seconds by which two clocks are wrong (default: %(default)s)"
     )
     simulation.add_argument("--seed", type=int, default=1, help="the same seed, the same course (default: %(default)s)")
+    text = "copy everything from one database into another, which is empty or holds a copy that was broken off"
+    moving = commands.add_parser("migrate", help=text, description=text)
+    moving.set_defaults(command=_migrate)
+    moving.add_argument("--from", dest="source", required=True, help="sqlite:///path or postgresql://user@host/name")
+    moving.add_argument("--to", dest="target", required=True, help="likewise")
+    moving.add_argument("--batch", type=int, default=5_000, help="rows per transaction (default: %(default)s)")
     text = "show, make or judge the signature of an HTTP request read from standard input"
     signatures = commands.add_parser("sigtool", help=text, description=text)
     signatures.set_defaults(command=_sigtool)
@@ -145,6 +151,12 @@ def _sigtool(arguments: argparse.Namespace) -> int:
     from service.sigtool.command import sigtool
 
     return sigtool(arguments, sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    from service.moving.command import move
+
+    return _run(move(arguments.source, arguments.target, sys.stderr, batch=max(1, arguments.batch)))
 
 
 def _follow(arguments: argparse.Namespace) -> int:

@@ -33,10 +33,20 @@ async def migrate(db: Database) -> None:
     await db.write(work)
 
 
-def upgrade(connection: Connection) -> None:
-    """As ``migrate``, on a connection whose transaction the caller commits."""
+def heads() -> set[str]:
+    """Revisions of the schema of this release."""
+    return set(ScriptDirectory.from_config(_config()).get_heads())
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    return config
+
+
+def upgrade(connection: Connection) -> None:
+    """As ``migrate``, on a connection whose transaction the caller commits."""
+    config = _config()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     unknown = set(MigrationContext.configure(connection).get_current_heads()) - known

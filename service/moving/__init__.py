@@ -1,0 +1,1 @@
+"""Everything from one database into another: ``fediviews migrate``."""

@@ -1,0 +1,164 @@
+"""``fediviews migrate``: checks both ends, copies, and says what came of it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TextIO
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, select, text
+
+from foundation.clock import SystemClock
+from foundation.database import Database, Transaction, driver_url
+from foundation.errors import ConfigError, FediviewsError
+from foundation.metrics import Metrics
+from outbox.log import ActivityLog
+from service.bars import Bar
+from service.migrate import heads, migrate
+from service.moving import ledger
+from service.moving.copying import Copy, count, tables
+from service.stores import JOURNAL_DIRECTORY, MIGRATION_TIMEOUT_MS
+from views.stats.cleaner import Cleaner
+
+BATCH = 5_000
+"""Rows of one transaction; what a kill costs."""
+
+
+class NotReadyError(FediviewsError):
+    """One of both ends is not as it has to be."""
+
+
+async def move(source: str, target: str, out: TextIO, *, batch: int = BATCH) -> int:
+    """Copy everything; 0 when it arrived and was verified. Raises ConfigError, StorageUnavailable, FediviewsError."""
+    began = time.monotonic()
+    if driver_url(source) == driver_url(target):
+        raise ConfigError("--to", "is the same database")
+    with ExitStack() as stack:
+        for url in (source, target):
+            stack.enter_context(_alone(url, needed=url == source))
+        async with _opened(source) as left, _opened(target) as right:
+            await _check_unused(left)
+            await _check_unused(right)
+            await _check_source(left)
+            await _finish(left)
+            await _prepare(left, right)
+            async with left.read() as tx:
+                total = sum((await count(tx)).values())
+                with Bar(out, total) as bar:
+                    copied = await Copy(tx, right, bar.at, batch).run()
+            await right.write(ledger.end)
+            if right.dialect == "postgresql":
+                await right.write(lambda tx: tx.execute(text("ANALYZE")))
+    rows, filled = sum(copied.values()), sum(1 for number in copied.values() if number)
+    print(
+        f"{rows:,} rows of {filled} tables are in {right.place}, counted and compared,"
+        f" in {time.monotonic() - began:.0f} s.\n"
+        "Next: name it as storage.database and start the service; the old one can go when all is well.",
+        file=out,
+    )
+    return 0
+
+
+@asynccontextmanager
+async def _opened(url: str) -> AsyncIterator[Database]:
+    clock = SystemClock()
+    database = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+@contextmanager
+def _alone(url: str, *, needed: bool) -> Iterator[None]:
+    """For a file: nobody has it open now, and no service beside its journal starts before we are done."""
+    parsed = driver_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        yield
+        return
+    path = Path(parsed.database or "")
+    if not path.exists():
+        if needed:
+            raise NotReadyError(f"{path}: there is no such file")
+        yield
+        return
+    with ExitStack() as stack:
+        lock = path.parent / JOURNAL_DIRECTORY / "lock"
+        if lock.exists():
+            held = os.open(lock, os.O_WRONLY)
+            stack.callback(os.close, held)
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise NotReadyError(f"{path}: a service is running on it; stop that first") from None
+        try:
+            with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
+                # In WAL mode nobody gets this while another process has the file open.
+                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+                connection.execute("BEGIN EXCLUSIVE")
+                connection.execute("COMMIT")
+        except sqlite3.DatabaseError as problem:
+            raise NotReadyError(f"{path}: in use or not a database ({problem}); stop the service first") from None
+        yield
+
+
+async def _check_unused(db: Database) -> None:
+    """On PostgreSQL by who is connected: a service of the same user shows its name."""
+    if db.dialect != "postgresql":
+        return
+    asked = text(
+        "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE application_name = 'fediviews'"
+        " AND datname = current_database() AND pid NOT IN (SELECT unnest(CAST(:own AS int[])))"
+    )
+    own = await db.write(_pid)
+    async with db.read() as tx:
+        others = (await tx.execute(asked, {"own": [own, await _pid(tx)]})).scalar_one()
+    if others:
+        raise NotReadyError(f"{db.place}: a service is connected to it ({others} connections); stop that first")
+
+
+async def _pid(tx: Transaction) -> int:
+    return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def _check_source(db: Database) -> None:
+    async with db.read() as tx:
+        found = await tx.run_sync(lambda connection: MigrationContext.configure(connection).get_current_heads())
+    if set(found) != heads():
+        there = ", ".join(found) or "none"
+        raise NotReadyError(
+            f"{db.place}: its schema ({there}) is not of this release ({', '.join(heads())});"
+            " start this release's service on it once, and stop it"
+        )
+    if await ledger.is_begun(db):
+        raise NotReadyError(f"{db.place}: a copy into it was not finished; finish that first")
+
+
+async def _finish(db: Database) -> None:
+    """What PostgreSQL has that SQLite has not: activities without a number, months that are half forgotten."""
+    if db.dialect == "postgresql":
+        await ActivityLog(db).number()
+        await Cleaner(db, SystemClock()).purge(local_max_age_ms=None, remote_max_age_ms=None)
+
+
+async def _prepare(source: Database, target: Database) -> None:
+    """An empty target of this release, or one that a copy of this source has begun."""
+    if await ledger.is_begun(target):
+        begun = await ledger.source_of(target)
+        if begun != source.place:
+            raise NotReadyError(f"{target.place}: a copy of {begun} was not finished; finish it, or take an empty one")
+        return
+    async with target.read() as tx:
+        there = set(await tx.run_sync(lambda connection: inspect(connection).get_table_names()))
+        for table in tables():
+            if table.name in there and (await tx.execute(select(1).select_from(table).limit(1))).first() is not None:
+                raise NotReadyError(f"{target.place}: it is not empty: there are rows in {table.name}")
+    await migrate(target)
+    await target.write(partial(ledger.begin, source=source.place))
