@@ -80,6 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     quarantine.add_argument("action", choices=("list", "replay", "drop"), help="what to do with it")
     quarantine.add_argument("--host", help="of this host alone")
     quarantine.add_argument("--reason", help="for this reason alone")
+    history = add("backfill", _backfill, "bring history of a web site in, or make the sums of its visits anew")
+    history.add_argument("file", type=Path, nargs="?", help="access log or CSV, also .gz; none: visits not counted yet")
+    history.add_argument("--site", help="host of the site, where there are several")
+    history.add_argument("--format", choices=("auto", "log", "csv"), default="auto", help="(default: by its name)")
+    history.add_argument("--recount", action="store_true", help="forget all sums and make them anew from visits")
+    history.add_argument("--json", action="store_true", help="the result as one line of JSON")
     demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them")
     demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
     demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
@@ -123,6 +129,15 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _check_config(arguments: argparse.Namespace) -> int:
     return check_config(arguments.config, os.environ)
+
+
+def _backfill(arguments: argparse.Namespace) -> int:
+    from service.backfill import Wish, backfill
+
+    if arguments.file is not None and arguments.recount:
+        raise ConfigError("", "--recount takes no file")
+    wish = Wish(arguments.file, arguments.site, arguments.format, arguments.recount, arguments.json)
+    return _run(backfill(load_config(arguments.config, os.environ), wish))
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -41,7 +41,7 @@ class WebSites:
         rules, room = _rules(config), _room(config)
         active = ActiveSessions(self._live.counters, self._live.progress, clock, metrics, rules)
         self.pages = Pages(
-            sites=Sites(database, [NamedSite(site.host, tuple(map(str, site.origins))) for site in config.pages.sites]),
+            sites=sites_of(config, database),
             active=active,
             visits=PageVisits(database, active, clock, metrics, room),
             queries=PageQueries(database),
@@ -74,6 +74,10 @@ class WebSites:
 
     async def stop(self) -> None:
         await self._live.stop()
+
+
+def sites_of(config: Config, database: Database) -> Sites:
+    return Sites(database, [NamedSite(site.host, tuple(map(str, site.origins))) for site in config.pages.sites])
 
 
 def backfill_of(config: Config, clock: Clock, database: Database, identity: Identity) -> Backfill:
