@@ -20,12 +20,13 @@ import uvloop
 from benchmarks.load import CONNECTIONS, Row, answer_questions, serving
 from federation.keys import KeyPair
 from federation.signatures.signer import Signer
+from federation.signing import RequestSigner
 from federation.vocabulary import CONTENT_TYPE, PUBLIC
 from federation.vocabulary.build import encode, view_viewer
 from foundation.clock import SystemClock
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
-from outbox.posting import ACCEPT, Poster
+from outbox.posting import ACCEPT, Outcome, Poster
 from outbox.signing import SigningPool
 from service.demo import free_port
 
@@ -91,13 +92,23 @@ async def _speed(work: Callable[[str], Awaitable[object]], seconds: float) -> Sp
     return Speed(done / (time.monotonic() - started), (time.process_time() - cpu_s) / done * 1e6)
 
 
+class _OneSigner:
+    """Whatever is sent is signed by one signer, in one way."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    async def send(self, host: str, actor: str, attempt: Callable[[RequestSigner], Awaitable[Outcome]]) -> Outcome:
+        return await attempt(self._signer)
+
+
 async def _measure(port: int, seconds: float, rounds: int) -> list[tuple[Speed, ...]]:
     clock, metrics = SystemClock(), Metrics()
     signer = Signer(f"{ACTOR}#main-key", KeyPair.generate().private_key)
     http = HttpClient(clock, metrics, allow_private_addresses=True, allow_http=True, user_agent="benchmark")
     poster = Poster(
         http=http,
-        signer_of=lambda _actor: signer,
+        signing=_OneSigner(signer),
         clock=clock,
         metrics=metrics,
         observe_date=lambda _host, _date_ms, _received_ms: None,

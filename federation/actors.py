@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 import msgspec
@@ -22,6 +23,7 @@ MAX_BYTES = 1_000_000
 _GONE = (404, 410)
 _MAX_NAME_CHARS = 200
 _MAX_ATTRIBUTED = 10
+_MAX_MULTIKEYS = 4
 
 
 class HttpAnswer(Protocol):
@@ -52,13 +54,19 @@ class HttpGetter(Protocol):
     ) -> HttpAnswer: ...
 
 
+class AskSigned(Protocol):
+    """As `federation.signing.Signing.ask`: several ways of signing, tried as the host at ``url`` answers."""
+
+    async def ask(self, url: str, attempt: Callable[[Sign], Awaitable[HttpAnswer]]) -> HttpAnswer: ...
+
+
 class ActorDocument(msgspec.Struct, frozen=True):
     """An actor as its own host describes it.
 
     ``id``, ``inbox`` and, where there, ``shared_inbox``, ``followers`` and ``outbox`` are web URLs on one authority.
     ``type`` is one of :data:`ACTOR_TYPES`. The key is owned by this actor, and still text that nobody has read (see
     :func:`federation.keys.load_public_key`). ``attributed_to`` are web URLs on any host: a PeerTube channel (Group)
-    names its account there.
+    names its account there. ``multikeys`` are the id and the text of further keys (FEP-521a), owned by this actor too.
     """
 
     id: str
@@ -71,14 +79,16 @@ class ActorDocument(msgspec.Struct, frozen=True):
     public_key_id: str
     public_key_pem: str
     attributed_to: tuple[str, ...] = ()
+    multikeys: tuple[tuple[str, str], ...] = ()
 
 
 class ActorClient:
-    """Fetches actors with signed GETs (``sign`` None: unsigned)."""
+    """Fetches actors with GETs that are signed as the host takes it (``signing``), always alike (``sign``), or not."""
 
-    def __init__(self, http: HttpGetter, sign: Sign | None = None) -> None:
+    def __init__(self, http: HttpGetter, sign: Sign | None = None, *, signing: AskSigned | None = None) -> None:
         self._http = http
         self._sign = sign
+        self._signing = signing
 
     async def fetch_actor(self, url: str) -> ActorDocument | Refused:
         """The actor at an actor's URL or a key's, in at most two requests.
@@ -127,7 +137,8 @@ class ActorClient:
         """Any ActivityPub document in one request: the members of its JSON object, and the canonical URL that it came
         from in the end. Whether its ``id`` is that URL is for the caller to see."""
         try:
-            answer = await self._http.get(url, accept=ACCEPT, sign=self._sign, max_bytes=MAX_BYTES)
+            ask = partial(self._get, url)
+            answer = await (ask(self._sign) if self._signing is None else self._signing.ask(url, ask))
         except FetchFailed as failure:
             return _failed(failure.status, failure.reason)
         if answer.status != 200:
@@ -141,6 +152,9 @@ class ActorClient:
         if not isinstance(members, dict):
             return refuse(SignatureReason.BAD_ACTOR, "the document is not a JSON object")
         return members, answer.url
+
+    async def _get(self, url: str, sign: Sign | None) -> HttpAnswer:
+        return await self._http.get(url, accept=ACCEPT, sign=sign, max_bytes=MAX_BYTES)
 
 
 def read_actor(members: Mapping[str, Any]) -> ActorDocument | Refused:
@@ -177,6 +191,7 @@ def read_actor(members: Mapping[str, Any]) -> ActorDocument | Refused:
         public_key_id=key_id,
         public_key_pem=pem,
         attributed_to=_urls(members.get("attributedTo")),
+        multikeys=_multikeys(actor_id, members.get("assertionMethod")),
     )
 
 
@@ -189,6 +204,17 @@ def _urls(value: object) -> tuple[str, ...]:
     items = value if isinstance(value, list) else [value]
     ids = (item.get("id") if isinstance(item, dict) else item for item in items[:_MAX_ATTRIBUTED])
     return tuple(item for item in ids if is_web_url(item))
+
+
+def _multikeys(actor_id: str, value: object) -> tuple[tuple[str, str], ...]:
+    """Ids and texts of the keys in ``assertionMethod`` that the actor controls; what is unusable is passed over."""
+    found = []
+    for item in (value if isinstance(value, list) else [value])[:_MAX_MULTIKEYS]:
+        if isinstance(item, dict) and item.get("type") == "Multikey" and item.get("controller") == actor_id:
+            key_id, text = _on_host_of(actor_id, item.get("id")), item.get("publicKeyMultibase")
+            if key_id is not None and isinstance(text, str):
+                found.append((key_id, text))
+    return tuple(found)
 
 
 def _failed(status: int | None, why: str) -> Refused:

@@ -13,6 +13,8 @@ from foundation.urls import MAX_URL_LENGTH, parse_host
 
 SOFTWARE = "fediviews"
 NODEINFO_VERSIONS = ("2.0", "2.1")
+SIGNATURES = ("cavage", "rfc9421")
+"""Signature schemes that we read."""
 PROTOCOL = 1
 """Version of our own extensions, told under ``metadata.fediviews``."""
 
@@ -114,6 +116,7 @@ def nodeinfo(identity: InstanceIdentity, version: str, *, offers: Offers, videos
                 "batch": offers.batch,
                 "batchItems": offers.batch_items,
                 "maxBody": offers.max_body_bytes,
+                "signatures": list(SIGNATURES),
                 "viewerLifetime": _seconds(offers.viewer_lifetime_ms),
                 "announceWithin": _seconds(offers.announce_within_ms),
             },

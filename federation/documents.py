@@ -43,12 +43,15 @@ class Channel:
 class InstanceIdentity:
     """Who we are. ``base_url`` has no trailing slash; ``authority`` is its host, as others name us.
 
-    ``public_key_pem`` is SPKI text (``BEGIN PUBLIC KEY``): PeerTube refuses every other form.
+    ``public_key_pem`` is SPKI text (``BEGIN PUBLIC KEY``): PeerTube refuses every other form. ``key_fragment`` ends
+    its key id. ``ed25519`` are further keys, newest first: the fragment of the id, and the key as multibase.
     """
 
     base_url: str
     authority: str
     public_key_pem: str
+    key_fragment: str = "main-key"
+    ed25519: tuple[tuple[str, str], ...] = ()
     actor_name: str = "peertube"
     owner_name: str = "owner"
     display_name: str = "Fediviews"
@@ -67,7 +70,7 @@ class InstanceIdentity:
 
     @property
     def key_id(self) -> str:
-        return f"{self.actor_url}#main-key"
+        return f"{self.actor_url}#{self.key_fragment}"
 
     @property
     def shared_inbox(self) -> str:
@@ -161,9 +164,15 @@ def _actor(
         "url": url,
         "name": display_name,
         "endpoints": {"sharedInbox": identity.shared_inbox},
-        "publicKey": {"id": f"{url}#main-key", "owner": url, "publicKeyPem": identity.public_key_pem},
+        "publicKey": {"id": f"{url}#{identity.key_fragment}", "owner": url, "publicKeyPem": identity.public_key_pem},
         "summary": summary,
     }
+    if identity.ed25519:
+        # FEP-521a: beside publicKey, which has to stay the one RSA key that PeerTube knows.
+        document["assertionMethod"] = [
+            {"id": f"{url}#{fragment}", "type": "Multikey", "controller": url, "publicKeyMultibase": multibase}
+            for fragment, multibase in identity.ed25519
+        ]
     born_ms = identity.created_ms if created_ms is None else created_ms
     return document if born_ms is None else {**document, "published": iso_ms(born_ms)}
 

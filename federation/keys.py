@@ -1,22 +1,15 @@
-"""Keys: our own pairs on disk here, and (from :mod:`federation.remote_keys`) everybody else's.
-
-A key file is PKCS#8 PEM that others on the machine cannot read. Writers never leave half a file, and two processes that
-start at once end up with the same key.
-"""
+"""Keys: one of our pairs here, all of ours in :mod:`federation.own_keys`, everybody else's in
+:mod:`federation.remote_keys`."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from federation.key_files import CONFIG_KEY, read_private_key, write_new_private_key, write_private_key
 from federation.public_keys import load_public_key
 from federation.remote_keys import KeyCache, KeyPolicy, RemoteKey
 from foundation.errors import ConfigError
@@ -27,8 +20,6 @@ DEFAULT_BITS = 2048
 """What PeerTube, Mastodon and the rest use; a longer key costs every peer more at every View."""
 _MINIMUM_BITS = 2048
 _EXPONENT = 65537
-_CONFIG_KEY = "storage.directory"
-_OTHERS = 0o007
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,43 +44,18 @@ class KeyPair:
     @classmethod
     def load(cls, path: Path) -> KeyPair:
         """The pair in a file. ConfigError when it is missing, readable by everybody, or no RSA key of 2048 bits."""
-        try:
-            with path.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                pem = file.read(100_000)
-        except OSError as error:
-            raise ConfigError(_CONFIG_KEY, f"cannot read the key file {path}: {error.strerror}") from None
-        if mode & _OTHERS:
-            raise ConfigError(
-                _CONFIG_KEY, f"the private key {path} is open to every user of this machine; run: chmod 600 {path}"
-            )
-        try:
-            key = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            # The library's own words may quote the file.
-            raise ConfigError(_CONFIG_KEY, f"{path} is not an unencrypted PEM private key") from None
+        key = read_private_key(path)
         if not isinstance(key, rsa.RSAPrivateKey) or key.key_size < _MINIMUM_BITS:
-            raise ConfigError(_CONFIG_KEY, f"{path} is not an RSA key of at least {_MINIMUM_BITS} bits")
+            raise ConfigError(CONFIG_KEY, f"{path} is not an RSA key of at least {_MINIMUM_BITS} bits")
         return cls.of(key)
 
     def save(self, path: Path) -> None:
         """Write the private key with mode 600, in place of whatever was there, all or nothing."""
-        with _temporary(path, self._private_pem()) as temporary:
-            temporary.replace(path)
+        write_private_key(path, self.private_key)
 
     def save_new(self, path: Path) -> bool:
         """As :meth:`save`, but False, and nothing written, where a file of this name exists."""
-        with _temporary(path, self._private_pem()) as temporary:
-            try:
-                os.link(temporary, path)
-            except FileExistsError:
-                return False
-        return True
-
-    def _private_pem(self) -> bytes:
-        return self.private_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        return write_new_private_key(path, self.private_key)
 
 
 def load_or_create(directory: Path, name: str) -> KeyPair:
@@ -102,29 +68,5 @@ def load_or_create(directory: Path, name: str) -> KeyPair:
             if pair.save_new(path):
                 return pair
         except OSError as error:
-            raise ConfigError(_CONFIG_KEY, f"cannot write the key file {path}: {error.strerror}") from None
+            raise ConfigError(CONFIG_KEY, f"cannot write the key file {path}: {error.strerror}") from None
     return KeyPair.load(path)
-
-
-@contextlib.contextmanager
-def _temporary(path: Path, content: bytes) -> Iterator[Path]:
-    """A synced file of mode 600 beside ``path``, gone afterwards unless it was renamed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
-    _sync_directory(path.parent)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

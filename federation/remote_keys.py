@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from federation.actors import ActorDocument
+from federation.multikey import decode_multikey
 from federation.public_keys import load_public_key
 from federation.signatures.cavage import without_fragment
 from federation.signatures.reasons import SignatureReason, refuse
@@ -34,7 +35,8 @@ class RemoteKey:
     """A public key, whose it is, and what else its actor's document said.
 
     ``authority`` is the actor's host. ``fetched_ms`` is wall time. A key that was configured and not fetched (a host
-    application's) leaves the rest at its defaults.
+    application's) leaves the rest at its defaults. ``others`` are further keys of the same actor under ids of their
+    own.
     """
 
     key_id: str
@@ -45,6 +47,14 @@ class RemoteKey:
     inbox: str | None = None
     shared_inbox: str | None = None
     fetched_ms: int = 0
+    others: tuple[RemoteKey, ...] = ()
+
+    def named(self, key_id: str) -> RemoteKey:
+        """The key of exactly this id among all of the actor's; else this one, whatever fragment a peer gives it."""
+        for other in self.others:
+            if other.key_id == key_id:
+                return other
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +123,16 @@ class KeyCache:
         key = await self.get(inspected.key_id)
         if isinstance(key, Refused):
             return key
-        verdict = check(inspected, key)
-        if isinstance(verdict, Verified) or verdict.reason != SignatureReason.WRONG_SIGNATURE:
+        verdict = check(inspected, key.named(inspected.key_id) if key.others else key)
+        if isinstance(verdict, Verified) or not _may_be_newer(verdict, inspected.key_id, key):
             return verdict
         if known is None or known.key is not key:
             # It was fetched for this very request: it cannot have been rotated since.
             return verdict
         newer = await self.refetch(inspected.key_id)
-        if isinstance(newer, Refused) or newer.public_key == key.public_key:
+        if isinstance(newer, Refused) or newer is key:
             return verdict
-        return check(inspected, newer)
+        return check(inspected, newer.named(inspected.key_id))
 
     async def get(self, key_id: str) -> RemoteKey | Refused:
         """The key behind a keyId: remembered, or fetched within the bounds."""
@@ -210,7 +220,7 @@ class KeyCache:
         public_key = load_public_key(document.public_key_pem, self._policy.minimum_key_bits)
         if isinstance(public_key, Refused):
             return public_key
-        return RemoteKey(
+        key = RemoteKey(
             key_id=document.public_key_id,
             actor=document.id,
             authority=host,
@@ -220,6 +230,7 @@ class KeyCache:
             shared_inbox=document.shared_inbox,
             fetched_ms=self._clock.now_ms(),
         )
+        return replace(key, others=_multikeys(document, key, name)) if document.multikeys else key
 
     def _stale(self, name: str) -> RemoteKey | None:
         """A key past its time that serves on, because its host cannot be asked just now."""
@@ -256,6 +267,23 @@ class KeyCache:
         if len(self._negative) > self._policy.max_negative:
             self._negative.popitem(last=False)
         return outcome
+
+
+def _may_be_newer(verdict: Refused, key_id: str, key: RemoteKey) -> bool:
+    """Whether the owner may have published another key by now: a rotated one, or one of another type."""
+    if verdict.reason == SignatureReason.ALGORITHM:
+        return key.named(key_id).key_id != key_id
+    return verdict.reason == SignatureReason.WRONG_SIGNATURE
+
+
+def _multikeys(document: ActorDocument, key: RemoteKey, name: str) -> tuple[RemoteKey, ...]:
+    """The Ed25519 keys that an actor's document lists beside ``publicKey``, under fragments of the actor's own URL."""
+    found = []
+    for key_id, text in document.multikeys:
+        public_key = decode_multikey(text)
+        if not isinstance(public_key, Refused) and without_fragment(key_id) == name and key_id != key.key_id:
+            found.append(replace(key, key_id=key_id, public_key=public_key))
+    return tuple(found)
 
 
 def key_id_refusal(key_id: str, host: str | None, policy: KeyPolicy) -> Refused | None:

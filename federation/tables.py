@@ -20,8 +20,11 @@ peers = Table(
     Column("clock_offset_ms", BigInteger),
     Column("last_seen_ms", BigInteger),
     Column("verdict", String(10)),
+    Column("signing", String(10)),
+    Column("signing_ms", BigInteger),
 )
-"""Hosts we heard of. ``capabilities`` is JSON; ``verdict`` an administrator's ``blocked`` | ``allowed``, or NULL."""
+"""Hosts we heard of. ``capabilities`` is JSON; ``verdict`` an administrator's ``blocked`` | ``allowed``, or NULL.
+``signing``: ``rfc9421`` where knocking at ``signing_ms`` showed that the host wants it."""
 
 peer_hours = Table(
     "peer_hours",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
-from federation.signatures.signer import Signer
+from federation.signing import RequestSigner
 from federation.vocabulary import CONTENT_TYPE
 from foundation.clock import Clock
 from foundation.errors import FetchFailed
@@ -30,6 +31,12 @@ class DateObserver(Protocol):
     def __call__(self, host: str, date_ms: int, received_ms: int) -> None: ...
 
 
+class Delivery(Protocol):
+    """As `federation.signing.Signing.send`: signs for ``actor`` as ``host`` takes it."""
+
+    async def send(self, host: str, actor: str, attempt: Callable[[RequestSigner], Awaitable[Outcome]]) -> Outcome: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What became of a delivery. ``reason`` is a stable word; ``received_ms`` when the answer came, if one came."""
@@ -48,14 +55,15 @@ class Outcome:
 class Poster:
     """Signs in threads of its own and posts.
 
-    ``signer_of`` gives the signer of one of our actors by its URL. ``posted`` is told of every request and its size.
+    ``signing`` chooses how, and tries another way when a peer refuses one. ``posted`` is told of every request and its
+    size.
     """
 
     def __init__(
         self,
         *,
         http: HttpPoster,
-        signer_of: Callable[[str], Signer],
+        signing: Delivery,
         clock: Clock,
         metrics: Metrics,
         observe_date: DateObserver,
@@ -63,11 +71,11 @@ class Poster:
         posted: Callable[[str, int], None] = lambda _host, _size: None,
     ) -> None:
         self._http = http
-        self._signer_of = signer_of
+        self._signing = signing
         self._clock = clock
         self._observe_date = observe_date
         self._posted = posted
-        self._signing = SigningPool(threads)
+        self._pool = SigningPool(threads)
         posts = metrics.counter("fediviews_deliveries_total", "Signed POSTs to peers by what came of them", ["outcome"])
         self._counts = {one: posts.labels(one.value) for one in Meaning}
         self._bytes = metrics.counter("fediviews_delivered_bytes_total", "Bytes of the bodies posted to peers")
@@ -79,9 +87,11 @@ class Poster:
         return outcome
 
     async def _post(self, host: str, actor: str, url: str, body: bytes) -> Outcome:
-        signer = self._signer_of(actor)
+        return await self._signing.send(host, actor, partial(self._attempt, host, url, body))
+
+    async def _attempt(self, host: str, url: str, body: bytes, signer: RequestSigner) -> Outcome:
         try:
-            signed = await self._signing.sign(signer, url, body, self._clock.now_ms())
+            signed = await self._pool.sign(signer, url, body, self._clock.now_ms())
         except ValueError:
             return Outcome(Meaning.REFUSED, "bad_inbox")
         self._posted(host, len(body))
@@ -100,4 +110,4 @@ class Poster:
         )
 
     def close(self) -> None:
-        self._signing.close()
+        self._pool.close()

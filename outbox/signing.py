@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from federation.signatures.signer import Signer
+from federation.signing import RequestSigner
 
 AT_ONCE = 4
 """Signatures in one go, a millisecond's work."""
@@ -20,7 +20,7 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    signer: Signer
+    signer: RequestSigner
     url: str
     body: bytes
     now_ms: int
@@ -35,8 +35,8 @@ class SigningPool:
         self._idle = threads
         self._orders: deque[_Order] = deque()
 
-    async def sign(self, signer: Signer, url: str, body: bytes, now_ms: int) -> Mapping[str, str]:
-        """The headers that sign a POST. Raises ValueError as `Signer.sign_headers` does."""
+    async def sign(self, signer: RequestSigner, url: str, body: bytes, now_ms: int) -> Mapping[str, str]:
+        """The headers that sign a POST. Raises ValueError as `RequestSigner.sign_headers` does."""
         signed: asyncio.Future[Mapping[str, str]] = asyncio.get_running_loop().create_future()
         self._orders.append(_Order(signer, url, body, now_ms, signed))
         if self._idle:

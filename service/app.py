@@ -135,7 +135,7 @@ class Service:
         self.webhooks.processed = telling(views.telemetry)
         self.outbox = door_out = outbox(ground, federation, views, out)
         events.to.value = door_out.events
-        self.directory = ServiceDirectory(federation.identity, views.catalog, ground.database)
+        self.directory = ServiceDirectory(federation.identity, federation.ring, views.catalog, ground.database)
         self.entrance = entrance(
             ground,
             federation,
@@ -337,6 +337,7 @@ class Service:
             if peer.block is True:
                 await self.outbox.following.reject_all(peer.host)
         self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
+        await self.housekeeping.reload_keys()
         logging.getLogger().setLevel(config.logging.level.upper())
         await self.webhooks.replace(hooks_of(config))
         self.livekit.replace(config)

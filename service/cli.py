@@ -86,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
     history.add_argument("--format", choices=("auto", "log", "csv"), default="auto", help="(default: by its name)")
     history.add_argument("--recount", action="store_true", help="forget all sums and make them anew from visits")
     history.add_argument("--json", action="store_true", help="the result as one line of JSON")
+    keys = add("keys", _keys, "list this instance's own keys, or rotate them under a running service")
+    keys.add_argument("action", choices=("list", "rotate"))
+    keys.add_argument("--revoke", action="store_true", help="delete the old keys at once: somebody else may have them")
     demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them")
     demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
     demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
@@ -160,6 +163,12 @@ def _sim(arguments: argparse.Namespace) -> int:
         off_s=arguments.off,
     )
     return sim(plan)
+
+
+def _keys(arguments: argparse.Namespace) -> int:
+    from service.keys_command import keys
+
+    return keys(load_config(arguments.config, os.environ), arguments.action, revoke=arguments.revoke)
 
 
 def _sigtool(arguments: argparse.Namespace) -> int:

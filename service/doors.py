@@ -39,7 +39,6 @@ from outbox.queues import Queues
 from outbox.report import DeliveryReports
 from outbox.retry import RetryPolicy
 from outbox.routing import PeerRoutes
-from outbox.signers import ActorSigners
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.totals import Board
 from service.directory import ServiceDirectory
@@ -113,7 +112,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     )
     poster = Poster(
         http=tower.delivering,
-        signer_of=ActorSigners(tower.keys.private_key),
+        signing=tower.signing,
         clock=clock,
         metrics=metrics,
         observe_date=peers.observe_date,

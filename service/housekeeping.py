@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 from service import overload
 from service.doors import Entrance, Outbox, Outlet
 from service.late import LateEvents
@@ -13,10 +16,14 @@ from views.routes.services import Command
 from views.stats.tables import STAYS
 from views.tables import HOURS
 
+log = logging.getLogger("fediviews")
+
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 VERDICTS_MS = 5_000
+KEYS_EVERY_MS = 5_000
+"""How soon every process signs with a key that `fediviews keys rotate` made."""
 FORGET_PEERS_AFTER_MS = 90 * DAY_MS
 REFRESHED_AT_ONCE = 20
 
@@ -65,6 +72,7 @@ class Housekeeping:
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
             Task("settle statistics", self._views.cleaner.settle, MINUTE_MS, once=True),
             Task("announce view counts", self._announce_views, flush_ms, once=True),
+            Task("see keys that were rotated", self.reload_keys, KEYS_EVERY_MS),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
@@ -86,6 +94,14 @@ class Housekeeping:
             "process-video-viewers": self._views.recorder.sweep,
             "process-remove-old-stats": self.purge,
         }
+
+    async def reload_keys(self) -> None:
+        """Sign with, and publish, the keys that lie in the directory now; and forget those that are over."""
+        ring = self._federation.ring
+        if await asyncio.to_thread(ring.reload):
+            log.info("keys changed: we sign with %s", ring.keys.current.fragment)
+        for path in await asyncio.to_thread(ring.retire):
+            log.info("the old key %s is over and deleted", path.name)
 
     async def sweep(self) -> None:
         """Viewers whose time is over, or whose instance was blocked, leave."""

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
-from federation.keys import KeyCache, KeyPair, KeyPolicy, load_or_create
-from federation.peers import PeerLimits, PeerPolicy, Peers, Switch
+from federation.keys import KeyCache, KeyPolicy
+from federation.own_keys import KeyRing, OwnKeys
+from federation.peers import PeerLimits, PeerPolicy, Peers, SignatureMode, Switch
 from federation.peers.activity import PeerActivity
 from federation.ports import PeerEvents
-from federation.signatures.signer import Signer
 from federation.signatures.verifier import Profile
+from federation.signing import Signing
 from foundation.clock import Clock
 from foundation.database import Database
 from foundation.http import HttpClient
@@ -22,6 +23,7 @@ from foundation.shedding import Shedder
 from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
+from service.directory import with_keys
 from service.geo import Geo
 from service.late import Late
 from service.rules import report_rules
@@ -52,7 +54,6 @@ from views.watching import Watching, WatchingRules
 
 VIDEO_NEWS = "video"
 """Topic of changed videos, by number."""
-KEY_NAME = "instance"
 SECRET_FILE = "viewer-secret"  # noqa: S105
 USER_AGENT = "Fediviews/{version} (+{url})"
 MAX_LIMITED_CLIENTS = 100_000
@@ -76,8 +77,8 @@ class FederationTower:
     """``asking`` fetches documents, ``delivering`` posts: a host that hangs for one never holds up the other."""
 
     identity: InstanceIdentity
-    keys: KeyPair
-    signer: Signer
+    ring: KeyRing
+    signing: Signing
     asking: HttpClient
     delivering: HttpClient
     actors: ActorClient
@@ -109,15 +110,16 @@ class ViewsTower:
     names: SessionNames
 
 
-def instance_identity(config: Config, keys: KeyPair) -> InstanceIdentity:
-    return InstanceIdentity(
+def instance_identity(config: Config, keys: OwnKeys) -> InstanceIdentity:
+    identity = InstanceIdentity(
         base_url=str(config.instance.url),
         authority=config.instance.url.authority,
-        public_key_pem=keys.public_pem,
+        public_key_pem=keys.current.published,
         actor_name=config.instance.actor,
         owner_name=config.instance.owner,
         display_name=config.instance.name,
     )
+    return with_keys(identity, keys)
 
 
 def policy_of(peer: Peer) -> PeerPolicy:
@@ -128,6 +130,7 @@ def policy_of(peer: Peer) -> PeerPolicy:
         totals=Switch(peer.totals.value),
         batch=Switch(peer.batch.value),
         blocked=peer.block,
+        signatures=SignatureMode(peer.signatures.value),
         max_viewers_per_video=peer.max_viewers_per_video,
         max_new_viewers_per_minute=peer.max_new_viewers_per_minute,
         max_videos=peer.max_videos,
@@ -147,9 +150,10 @@ def grants_of(tokens: tuple[Token, ...]) -> list[TokenGrant]:
 def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     federation = config.federation
-    keys = load_or_create(config.storage.directory, KEY_NAME)
-    identity = instance_identity(config, keys)
-    signer = Signer(identity.key_id, keys.private_key)
+    ring = KeyRing(
+        config.storage.directory, clock, with_ed25519=federation.ed25519, overlap_ms=federation.key_overlap_ms
+    )
+    identity = instance_identity(config, ring.keys)
 
     def client(name: str, connections: int = 100) -> HttpClient:
         return HttpClient(
@@ -165,7 +169,6 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     asking = client("fetch")
     # One each for whoever is served, and some for Rejects, which do not wait in line.
     delivering = client("delivery", federation.deliveries_at_once + federation.probes_at_once + 20)
-    actors = ActorClient(asking, signer.at(clock))
     peers = Peers(
         ground.database,
         clock,
@@ -183,6 +186,8 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         clock_skew_ms=federation.clock_skew_ms,
         software_ttl_ms=federation.software_ttl_ms,
     )
+    signing = Signing(ring, peers.signing, clock, metrics, actor=identity.actor_url)
+    actors = ActorClient(asking, signing=signing)
     own = frozenset({identity.authority})
     rate = federation.key_fetches_per_host
     policy = KeyPolicy(
@@ -199,7 +204,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak)
     profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
     activity = PeerActivity(ground.database, clock, metrics, flag_at=federation.unusual_at)
-    return FederationTower(identity, keys, signer, asking, delivering, actors, peers, activity, remote_keys, profile)
+    return FederationTower(identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, profile)
 
 
 def views_tower(

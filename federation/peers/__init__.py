@@ -16,6 +16,7 @@ from federation.peers.model import (
     Switch,
 )
 from federation.peers.registry import Peers
+from federation.peers.signing import SignatureMode, Way
 from federation.peers.software import instance_actor_url, nodeinfo_url, read_nodeinfo
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "PeerPolicy",
     "PeerView",
     "Peers",
+    "SignatureMode",
     "Software",
     "Switch",
+    "Way",
     "instance_actor_url",
     "nodeinfo_url",
     "read_nodeinfo",

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 from federation.peers.clock_offset import ClockOffset
 from federation.peers.model import Software
+from federation.peers.signing import Found, Way
 from federation.peers.store import PeerRow
 
 _TRIES = 16
 
 
 class _Known:
-    __slots__ = ("clock", "last_seen_ms", "nodeinfo_checked_ms", "silent_since_ms", "software")
+    __slots__ = ("clock", "last_seen_ms", "nodeinfo_checked_ms", "signing", "silent_since_ms", "software")
 
     def __init__(self, clock: ClockOffset) -> None:
         self.clock = clock
@@ -21,6 +22,7 @@ class _Known:
         self.nodeinfo_checked_ms: int | None = None
         self.silent_since_ms: int | None = None
         self.last_seen_ms: int | None = None
+        self.signing: Found | None = None
 
 
 class KnownPeers:
@@ -41,6 +43,7 @@ class KnownPeers:
             # Whoever did not say what it runs is asked again after a restart.
             known.nodeinfo_checked_ms = None if row.software is None else row.nodeinfo_checked_ms
             known.last_seen_ms = row.last_seen_ms
+            known.signing = row.signing
             self._hosts[row.host] = known
 
     def hosts(self) -> Iterator[str]:
@@ -70,6 +73,14 @@ class KnownPeers:
         known = self._hosts.get(host)
         return 0 if known is None else known.clock.offset_ms
 
+    def signing(self, host: str) -> Found | None:
+        """What knocking taught about how the host wants our requests signed."""
+        known = self._hosts.get(host)
+        return None if known is None else known.signing
+
+    def learn_signing(self, host: str, found: Found) -> None:
+        self._touch(host).signing = found
+
     def learn_software(self, host: str, software: Software | None, now_ms: int) -> None:
         """What its NodeInfo said; None keeps what was known and notes that it was asked."""
         known = self._touch(host)
@@ -95,7 +106,15 @@ class KnownPeers:
         """The rows that moved since the last call."""
         hosts, self._dirty = self._dirty, set()
         return [
-            PeerRow(host, known.software, known.nodeinfo_checked_ms, known.clock.offset_ms, known.last_seen_ms)
+            PeerRow(
+                host,
+                known.software,
+                known.nodeinfo_checked_ms,
+                known.clock.offset_ms,
+                known.last_seen_ms,
+                # The other ways are found again within an hour.
+                signing=known.signing if known.signing is not None and known.signing.way is Way.RFC9421 else None,
+            )
             for host in sorted(hosts)
             if (known := self._hosts.get(host)) is not None
         ]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from federation.peers.signing import SignatureMode
+
 
 class Switch(enum.Enum):
     """A setting that can be left to what is known of the peer."""
@@ -40,6 +42,7 @@ class PeerPolicy:
     batch: Switch = Switch.AUTO
     blocked: bool | None = None
     max_viewers_per_video: int | None = None
+    signatures: SignatureMode = SignatureMode.AUTO
     max_new_viewers_per_minute: int | None = None
     max_videos: int | None = None
     max_views_per_hour: int | None = None

@@ -22,6 +22,7 @@ from federation.peers.model import (
     Switch,
 )
 from federation.peers.policies import Policies
+from federation.peers.signing_book import SigningBook
 from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
@@ -72,6 +73,7 @@ class Peers:
         self._known = KnownPeers(max_peers, clock_skew_ms, keep=self._must_keep)
         self._picture: tuple[Follower, ...] | None = None
         self._moved: Callable[[], None] = lambda: None
+        self.signing = SigningBook(self._policies, self._known, clock)
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""

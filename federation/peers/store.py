@@ -10,6 +10,7 @@ import msgspec
 from sqlalchemy import Row, delete, select, update
 
 from federation.peers.model import Direction, FollowRecord, FollowState, Software
+from federation.peers.signing import Found, Way
 from federation.tables import follows, peers
 from foundation.database import Transaction, upsert
 
@@ -26,6 +27,7 @@ class PeerRow:
     clock_offset_ms: int = 0
     last_seen_ms: int | None = None
     verdict: str | None = None
+    signing: Found | None = None
 
 
 class _Offers(msgspec.Struct, frozen=True):
@@ -61,6 +63,7 @@ def _peer(row: Row[tuple[object, ...]]) -> PeerRow:
         found["clock_offset_ms"] or 0,
         found["last_seen_ms"],
         found["verdict"],
+        Found(Way(found["signing"]), found["signing_ms"] or 0) if found["signing"] else None,
     )
 
 
@@ -91,11 +94,22 @@ async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
                     "nodeinfo_checked_ms": row.nodeinfo_checked_ms,
                     "clock_offset_ms": row.clock_offset_ms,
                     "last_seen_ms": row.last_seen_ms,
+                    "signing": None if row.signing is None else row.signing.way,
+                    "signing_ms": None if row.signing is None else row.signing.at_ms,
                 }
                 for row in rows[start : start + _BATCH]
             ]
         )
-        learnt = ("software", "version", "capabilities", "nodeinfo_checked_ms", "clock_offset_ms", "last_seen_ms")
+        learnt = (
+            "software",
+            "version",
+            "capabilities",
+            "nodeinfo_checked_ms",
+            "clock_offset_ms",
+            "last_seen_ms",
+            "signing",
+            "signing_ms",
+        )
         changes = {name: insert.excluded[name] for name in learnt}
         await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_=changes))
 

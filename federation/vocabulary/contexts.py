@@ -7,6 +7,8 @@ from typing import Any
 
 ACTIVITYSTREAMS = "https://www.w3.org/ns/activitystreams"
 SECURITY = "https://w3id.org/security/v1"
+MULTIKEY = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"]
+"""For ``assertionMethod`` (FEP-521a)."""
 PUBLIC = "https://www.w3.org/ns/activitystreams#Public"
 """The special collection of everybody (ActivityPub section 5.6)."""
 
@@ -106,6 +108,8 @@ def merged(contexts: Sequence[list[Any]]) -> list[Any]:
 
 def context_for(document: dict[str, Any]) -> list[Any]:
     """The context that fits a document: its own type's, its object's, or its first item's."""
+    if "assertionMethod" in document:
+        return [*BASE, *MULTIKEY, *ACTOR[len(BASE) :]]
     found = _CONTEXTS.get(document["type"])
     if found is not None:
         return found

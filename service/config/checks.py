@@ -12,6 +12,7 @@ from service.config.entries import Peer, Token, Webhook
 from service.config.model import Config, Federation, GeoIp, Views
 from service.config.spec import public_key_bits
 from service.config.values import format_duration
+from service.config.words import Signatures
 from views.notices import NOTICES
 
 EVENTS = tuple(notice.event for notice in NOTICES)
@@ -24,6 +25,7 @@ def check(config: Config) -> None:
     _instance(config)
     _lifetimes(config.views, config.federation)
     _peers(config.peers, config.instance.url.authority)
+    _signatures(config.peers, config.federation)
     _tokens(config.tokens, config.federation.minimum_key_bits)
     _unique((f"videos[{n}].uuid", video.uuid) for n, video in enumerate(config.videos))
     _geoip(config.geoip)
@@ -78,6 +80,12 @@ def _peers(peers: tuple[Peer, ...], own_host: str) -> None:
         if peer.block and peer.follow:
             raise ConfigError(f"peers[{n}].follow", "a blocked peer cannot be followed: choose one")
         _unique((f"peers[{n}].accept[{m}]", word.value) for m, word in enumerate(peer.accept))
+
+
+def _signatures(peers: tuple[Peer, ...], federation: Federation) -> None:
+    for n, peer in enumerate(peers):
+        if peer.signatures is Signatures.ED25519 and not federation.ed25519:
+            raise ConfigError(f"peers[{n}].signatures", "ed25519 needs federation.ed25519: true")
 
 
 def _tokens(tokens: tuple[Token, ...], minimum_bits: int) -> None:

@@ -21,7 +21,7 @@ from service.config.values import (
     Secret,
     parse_http_url,
 )
-from service.config.words import Accept, AutoSwitch, Event, Host, HttpUrl, Line, Name, Origin, Uuid
+from service.config.words import Accept, AutoSwitch, Event, Host, HttpUrl, Line, Name, Origin, Signatures, Uuid
 from views.model import Privacy, VideoDraft
 
 
@@ -36,6 +36,7 @@ class Peer:
     totals: AutoSwitch = AutoSwitch.AUTO
     batch: AutoSwitch = AutoSwitch.AUTO
     block: bool | None = None
+    signatures: Signatures = Signatures.AUTO
     max_viewers_per_video: Annotated[int | None, Whole(0)] = None
     max_new_viewers_per_minute: Annotated[int | None, Whole(0)] = None
     max_videos: Annotated[int | None, Whole(0, 10_000)] = None

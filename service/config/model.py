@@ -155,6 +155,8 @@ class Federation:
     announce_views_within_ms: Annotated[int, Duration("100ms", "1d")] = 1_800_000
     max_expires_ms: Annotated[int, Duration("2s", "1d")] = 600_000
     signed_fetch: bool = False
+    ed25519: bool = False
+    key_overlap_ms: Annotated[int, Duration("1m", "90d")] = 3 * 86_400_000
     max_viewers_per_video: Annotated[int, Whole(0)] = 100_000
     max_new_viewers_per_minute: Annotated[int, Whole(0)] = 20_000
     max_videos: Annotated[int, Whole(0, 10_000)] = 2_000

@@ -42,6 +42,15 @@ class AutoSwitch(enum.Enum):
     OFF = "off"
 
 
+class Signatures(enum.Enum):
+    """How requests to a peer are signed. AUTO: draft-cavage, and RFC 9421 where that is refused and this taken."""
+
+    AUTO = "auto"
+    CAVAGE = "cavage"
+    RFC9421 = "rfc9421"
+    ED25519 = "ed25519"
+
+
 class Accept(enum.Enum):
     """Kinds of activities that are taken from a peer."""
 

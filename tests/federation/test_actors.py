@@ -297,3 +297,26 @@ JSON = st.recursive(
 @given(st.dictionaries(st.sampled_from([*actor()]), JSON))
 def test_no_document_is_too_much(changed: dict[str, Any]) -> None:
     assert isinstance(read_actor(actor(**changed)), ActorDocument | Refused)
+
+
+MULTIKEY = {"id": f"{ACTOR}#ed25519-key", "type": "Multikey", "controller": ACTOR, "publicKeyMultibase": "z6Mk"}
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        (MULTIKEY, 1),
+        ([MULTIKEY, {**MULTIKEY, "id": f"{ACTOR}#another"}], 2),
+        ([MULTIKEY] * 100, 4),
+        ([None, 1, "x", {}, MULTIKEY], 0),  # the fifth is not looked at
+        ({**MULTIKEY, "controller": f"{HOST}/accounts/other"}, 0),
+        ({**MULTIKEY, "id": "https://other.example/accounts/peertube#ed25519-key"}, 0),
+        ({**MULTIKEY, "type": "JsonWebKey"}, 0),
+        ({**MULTIKEY, "publicKeyMultibase": 1}, 0),
+        (None, 0),
+    ],
+)
+async def test_multikeys_that_the_actor_controls(listed: object, found: int) -> None:
+    document = await ActorClient(Web({ACTOR: actor(assertionMethod=listed)})).fetch_actor(ACTOR)
+    assert isinstance(document, ActorDocument)
+    assert len(document.multikeys) == found

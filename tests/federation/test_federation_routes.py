@@ -195,6 +195,7 @@ async def test_our_nodeinfo_is_read_by_our_own_reader(client: Client) -> None:
         "batch": True,
         "batchItems": 500,
         "maxBody": 500_000,
+        "signatures": ["cavage", "rfc9421"],
         "viewerLifetime": 120,
         "announceWithin": 2.5,
     }

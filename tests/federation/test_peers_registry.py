@@ -5,7 +5,18 @@ from typing import Any
 
 import pytest
 
-from federation.peers import Follower, FollowState, PeerKind, PeerLimits, PeerPolicy, Peers, Software, Switch
+from federation.peers import (
+    Follower,
+    FollowState,
+    PeerKind,
+    PeerLimits,
+    PeerPolicy,
+    Peers,
+    SignatureMode,
+    Software,
+    Switch,
+    Way,
+)
 from federation.ports import NullPeerEvents
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
@@ -357,3 +368,22 @@ async def test_our_follow_is_answered(make: Callable[..., Peers], database: Data
     (await database.write(lambda tx: peers.remove_following(tx, actor)))()
     assert (peers.following(), peers.list_following()) == ((), ([], 0))
     assert news.told == [("following_accepted", "b.example")]
+
+
+async def test_how_a_host_wants_requests_signed_is_kept(make: Callable[..., Peers], clock: ManualClock) -> None:
+    peers = make(PeerPolicy("told.example", signatures=SignatureMode.RFC9421))
+    assert peers.signing.way("told.example") is Way.RFC9421
+    assert peers.signing.way("new.example") is Way.CAVAGE
+    assert peers.signing.other_ways("new.example", Way.CAVAGE, 401, old_key=False) == (Way.RFC9421,)
+    peers.signing.learn_way("new.example", Way.RFC9421)
+    peers.signing.learn_way("old.example", Way.OLD_KEY)
+    peers.signing.learn_way("vain.example", None)
+    assert peers.signing.way("old.example") is Way.OLD_KEY
+    assert peers.signing.other_ways("vain.example", Way.CAVAGE, 401, old_key=True) == ()
+    await peers.save()
+    again = make()
+    await again.load()
+    assert again.signing.way("new.example") is Way.RFC9421
+    assert again.signing.way("old.example") is Way.CAVAGE
+    clock.advance(8 * 86_400_000)
+    assert again.signing.way("new.example") is Way.CAVAGE

@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from handmade import ACTOR, KEY_ID, NOW_MS, PROFILE, make, rsa_key
+from handmade import ACTOR, KEY_ID, NOW_MS, PROFILE, ed25519_key, make, rsa_key
 
 from federation.actors import ActorDocument
 from federation.keys import KeyCache, KeyPair, KeyPolicy, RemoteKey
+from federation.multikey import encode_multikey
 from federation.signatures.reasons import SignatureReason, refuse
 from federation.signatures.verifier import Inspected, Verified, inspect
 from foundation.clock import ManualClock
@@ -345,4 +346,43 @@ async def test_a_forgotten_key_is_fetched_again(cache: KeyCache, fetcher: Fetche
     cache.forget(KEY_ID)
     assert len(cache) == 0
     await cache.get(KEY_ID)
+    assert len(fetcher.asked) == 2
+
+
+ED25519_ID = f"{ACTOR}#ed25519-key"
+
+
+def with_multikey(key_id: str = ED25519_ID, text: str | None = None) -> ActorDocument:
+    multibase = encode_multikey(ed25519_key().public_key()) if text is None else text
+    return msgspec.structs.replace(DOCUMENT, multikeys=((key_id, multibase),))
+
+
+def by_ed25519(key_id: str = ED25519_ID) -> Inspected:
+    params = f'keyId="{key_id}",algorithm="ed25519",{{headers}},{{signature}}'
+    return signed(params=params, key=ed25519_key())
+
+
+async def test_a_multikey_of_the_actor_is_believed_under_its_own_id(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.answer = with_multikey()
+    verdict = await cache.verify(by_ed25519())
+    assert isinstance(verdict, Verified)
+    assert (verdict.actor, verdict.key_id) == (ACTOR, ED25519_ID)
+    assert isinstance(await cache.verify(signed()), Verified)
+    assert reason(await cache.verify(by_ed25519(KEY_ID))) == "algorithm"
+    assert len(fetcher.asked) == 1
+
+
+@pytest.mark.parametrize("document", [with_multikey(text="z6Mk"), with_multikey(f"{ACTOR}/key#ed25519-key"), DOCUMENT])
+async def test_a_multikey_that_cannot_be_used_is_as_none(
+    document: ActorDocument, cache: KeyCache, fetcher: Fetcher
+) -> None:
+    fetcher.answer = document
+    assert reason(await cache.verify(by_ed25519())) == "algorithm"
+    assert isinstance(await cache.verify(signed()), Verified)
+
+
+async def test_a_multikey_that_appears_later_is_found(cache: KeyCache, fetcher: Fetcher) -> None:
+    assert isinstance(await cache.verify(signed()), Verified)
+    fetcher.answer = with_multikey()
+    assert isinstance(await cache.verify(by_ed25519()), Verified)
     assert len(fetcher.asked) == 2

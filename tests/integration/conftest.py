@@ -16,6 +16,7 @@ from integration.house import TOKEN, Instance, Process, wait_until
 from integration.peertube import PeerTube
 
 from federation.keys import load_or_create
+from federation.own_keys import RSA_NAME
 from foundation.clock import SystemClock
 from foundation.principal import Role
 from service.app import Service
@@ -23,7 +24,6 @@ from service.config import Config, Federation, Listen, Secret, Storage, Token, V
 from service.config import Instance as Identity
 from service.config.values import parse_origin
 from service.demo import free_port
-from service.parts import KEY_NAME
 
 KEYS = 3
 
@@ -39,7 +39,7 @@ def key_directories(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Keys of instances, made once: they take their time."""
     directories = [tmp_path_factory.mktemp("keys") for _ in range(KEYS)]
     for directory in directories:
-        load_or_create(directory, KEY_NAME)
+        load_or_create(directory, RSA_NAME)
     return directories
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from one_key import OneKey
 
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
@@ -35,7 +36,6 @@ from outbox.probe import SoftwareProbe
 from outbox.queues import Queues
 from outbox.report import DeliveryReports
 from outbox.routing import PeerRoutes
-from outbox.signers import ActorSigners
 from outbox.soft_lanes import Numbers, TellLane, Told, TotalsLane, VideoOf
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
@@ -130,7 +130,7 @@ class Door:
         self.health = HealthBook(database=database, ledger=self.ledger, batches=self.batches, clock=clock)
         self._poster = Poster(
             http=one.http,
-            signer_of=ActorSigners(one.private_key),
+            signing=OneKey(one.private_key),
             clock=clock,
             metrics=one.metrics,
             observe_date=one.peers.observe_date,

@@ -4,14 +4,13 @@ import json
 
 import msgspec
 import pytest
-from house import KEYS, US, UUIDS
+from house import US, UUIDS
 from recorded import ROOT
 
 from federation.documents import InstanceIdentity
 from federation.vocabulary import VideoObject, read_video_document
 from federation.vocabulary.build import encode
 from outbox.documents import video_object
-from outbox.signers import ActorSigners
 from views.model import Privacy, Video
 
 IDENTITY = InstanceIdentity(US, "us.example:8080", "PEM")
@@ -99,9 +98,3 @@ def test_a_page_of_its_own_and_words_about_it() -> None:
     assert document["url"][0]["href"] == "https://site.example/1"
     assert len(document["content"]) == 10_000
     assert "content" not in video_object(IDENTITY, video(description="no"))
-
-
-def test_each_actor_signs_under_its_own_key_id() -> None:
-    signers = ActorSigners(KEYS.private_key)
-    assert signers(IDENTITY.owner_url).key_id == f"{US}/accounts/owner#main-key"
-    assert signers(IDENTITY.actor_url) is signers(IDENTITY.actor_url)

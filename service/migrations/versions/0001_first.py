@@ -239,6 +239,8 @@ def upgrade() -> None:
         sa.Column("clock_offset_ms", sa.BigInteger(), nullable=True),
         sa.Column("last_seen_ms", sa.BigInteger(), nullable=True),
         sa.Column("verdict", sa.String(length=10), nullable=True),
+        sa.Column("signing", sa.String(length=10), nullable=True),
+        sa.Column("signing_ms", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("host", name=op.f("pk_peers")),
     )
     op.create_table(
