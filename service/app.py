@@ -42,6 +42,7 @@ from service.doors import entrance, outbox, outlet
 from service.hooks import hooks_of, posting, telling, webhooks
 from service.housekeeping import Housekeeping
 from service.late import Late, LateEvents
+from service.listening import ConnectionLimits, bound_connections, room_for
 from service.livekit import livekit_house
 from service.logs import server_logger
 from service.pages import Pages
@@ -276,8 +277,17 @@ class Service:
             shutdown_timeout=listen.shutdown_grace_ms / 1000,
             lingering_time=LINGER_S,
             logger=server_logger(self.ground.metrics),
+            max_line_size=listen.max_header_bytes,
+            max_field_size=listen.max_header_bytes,
         )
         await self._runner.setup()
+        limits = ConnectionLimits(
+            room_for(listen.max_connections),
+            listen.max_connections_per_address,
+            listen.header_timeout_ms,
+            listen.trusted_proxies,
+        )
+        bound_connections(self._runner, limits, self.ground.metrics)
         if self.siblings is not None:
             await self.siblings.start()
         port = listen.port if self.worker is None else self.worker.port

@@ -80,6 +80,10 @@ class Listen:
     max_body_bytes: Annotated[int, Parsed(parse_size, "a size", low=10_000, high=50_000_000)] = 500_000
     body_timeout_ms: Annotated[int, Duration("100ms", "10m")] = 15_000
     shutdown_grace_ms: Annotated[int, Duration("0s", "1m")] = 3_000
+    max_connections: Annotated[int, Whole(1, 1_000_000)] = 10_000
+    max_connections_per_address: Annotated[int, Whole(1, 1_000_000)] = 500
+    header_timeout_ms: Annotated[int, Duration("1s", "10m")] = 30_000
+    max_header_bytes: Annotated[int, Parsed(parse_size, "a size", low=2_000, high=64_000)] = 8_190
     overload_lag_ms: Annotated[int | None, Duration("10ms", "1m", never=True)] = 300
 
 
