@@ -43,7 +43,7 @@ async def serve(pipe: Connection) -> None:
     app = web.Application()
     app.router.add_post("/bare", bare)
     app.router.add_post("/api/v1/videos/{id}/views", bare)
-    views = Views(rate_limit=MANY, count_view_after_ms=LONGEST_MS)
+    views = Views(rate_limit=MANY, sessions_per_address=None, count_view_after_ms=LONGEST_MS)
     async with running_service(views) as service, listening(app) as bare_port:
         await service.views.catalog.put_local(VideoDraft(VIDEO, "Benchmark", 0, is_live=True))
         pipe.send((bare_port, service.config.listen.port))

@@ -49,7 +49,9 @@ def demo_config(name: str, port: int, others: Sequence[int], directory: Path) ->
         instance=Instance(url=parse_origin(f"http://127.0.0.1:{port}"), name=name),
         listen=Listen(port=port),
         storage=Storage(directory=directory / name),
-        views=Views(viewer_lifetime_ms=VIEWER_LIFETIME_MS, rate_limit=None, sweep_interval_ms=250),
+        views=Views(
+            viewer_lifetime_ms=VIEWER_LIFETIME_MS, rate_limit=None, sessions_per_address=None, sweep_interval_ms=250
+        ),
         federation=Federation(
             allow_http=True,
             allow_private_addresses=True,
