@@ -16,6 +16,7 @@ from foundation.errors import Refused, StorageUnavailable
 from foundation.leases import Alone, Holder, Leases, shard_of
 from outbox.announcer import activity_of, announce_of
 from outbox.deliverer import Deliverer
+from outbox.elsewhere import Elsewhere
 from outbox.log import ActivityLog, Kind
 from outbox.probe import SoftwareProbe
 from outbox.routing import RouteBook
@@ -52,10 +53,13 @@ class OutboxEvents:
         clock: Clock,
         max_announced: int = 100,
         leases: Leases | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """``leases`` where several processes deliver: what is to be done about a host, the one that serves it does."""
+        """``elsewhere`` and ``leases`` where several processes deliver: what is to be done about a host, the one that
+        serves it does."""
         self._leases = leases or Alone()
         self._leases.attend(Holder(self._gained, self._lost))
+        self._elsewhere = elsewhere
         self._catch_up = False
         self._identity = identity
         self._log = log
@@ -71,6 +75,8 @@ class OutboxEvents:
 
     def peer_spoke(self, host: str) -> None:
         self._deliverer.spoke(host)
+        if self._elsewhere is not None:
+            self._elsewhere.spoke(host)
 
     def follower_added(self, host: str) -> None:
         self._deliverer.forget_totals(host)

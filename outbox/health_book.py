@@ -121,6 +121,12 @@ class HealthBook:
         async with self._database.read() as tx:
             return {row.host: _health(row._asdict()) for row in await tx.execute(query)}
 
+    async def in_trouble(self) -> list[str]:
+        """Hosts in trouble when they were last kept, by whatever process. Raises StorageUnavailable."""
+        query = select(_rows.host).where(_rows.failures > 0).limit(self._max_hosts)
+        async with self._database.read() as tx:
+            return list(await tx.scalars(query))
+
     async def purge(self, before_ms: int) -> int:
         """Forget hosts of which nothing was kept since an instant, and the oldest of too many; how many."""
         newest = select(_rows.kept_ms).order_by(_rows.kept_ms.desc()).offset(self._max_hosts).limit(1)

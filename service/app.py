@@ -62,6 +62,7 @@ log = logging.getLogger("fediviews")
 PEER_NEWS = "peers"
 """Topic of changed follows and verdicts."""
 LISTENED_MS = 1_000
+ELSEWHERE_MS = 60_000
 REMEMBERED_MS = 15_000
 """How long what another process changed may go unnoticed when its news was lost."""
 
@@ -157,8 +158,15 @@ class Service:
         self._tasks = TaskRunner(tasks, ground.clock, ground.metrics, ground.together.leases)
         self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
         self._peer_gauges = PeerGauges(
-            out.reports, federation.peers, ground.clock, ground.metrics, limit=config.federation.peer_metrics
+            out.reports,
+            federation.peers,
+            ground.clock,
+            ground.metrics,
+            limit=config.federation.peer_metrics,
+            serves=ground.together.leases.holds,
         )
+        if self.siblings is not None:
+            self.siblings.refresh = self._refresh_gauges
         self.app = self._application()
         self._runner: web.AppRunner | None = None
 
@@ -227,7 +235,7 @@ class Service:
             calls=ApiCalls(views.telemetry, ground.clock),
         )
         delivery_routes.setup_routes(
-            app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.deliverer.hurry
+            app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.elsewhere.hurry
         )
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
         health.setup_routes(
@@ -362,9 +370,12 @@ class Service:
 
     # Inside
 
-    async def _metrics_page(self) -> bytes:
+    async def _refresh_gauges(self) -> None:
         await self._scopes.refresh()
         await self._peer_gauges.refresh()
+
+    async def _metrics_page(self) -> bytes:
+        await self._refresh_gauges()
         return self.ground.metrics.render() if self.siblings is None else await self.siblings.metrics()
 
     def _shared_tasks(self) -> list[Task]:
@@ -382,6 +393,7 @@ class Service:
         return [
             Task("look at numbers that are listened to", look, LISTENED_MS),
             Task("read videos anew", forget_old_videos, REMEMBERED_MS),
+            Task("look whom others cannot reach", self.outlet.elsewhere.look, ELSEWHERE_MS),
             Task("read follows anew", self.federation.peers.refresh_follows, REMEMBERED_MS),
         ]
 

@@ -25,6 +25,7 @@ from outbox.cadence import TotalsPolicy
 from outbox.deliverer import Deliverer, DeliveryRules, Lanes
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
+from outbox.elsewhere import Elsewhere
 from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.health_book import HealthBook
@@ -60,6 +61,7 @@ class Outlet:
     health: HealthBook
     reports: DeliveryReports
     queues: Queues
+    elsewhere: Elsewhere
     probe: SoftwareProbe
     deliverer: Deliverer
     announcer: OutboxAnnouncer
@@ -108,7 +110,12 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     board, slots = door.board, door.tells
     ledger, batches = Ledger(clock, federation.max_peers), BatchMemory(federation.max_peers)
     health = HealthBook(
-        database=ground.database, ledger=ledger, batches=batches, clock=clock, max_hosts=federation.max_peers
+        database=ground.database,
+        ledger=ledger,
+        batches=batches,
+        clock=clock,
+        serves=ground.together.leases.holds,
+        max_hosts=federation.max_peers,
     )
     poster = Poster(
         http=tower.delivering,
@@ -157,11 +164,14 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     health.live = deliverer.standing
     queues = Queues(ground.database)
     reports = DeliveryReports(health=health, queues=queues, routes=routes, board=board, slots=slots, clock=clock)
+    elsewhere = Elsewhere(
+        deliverer=deliverer, leases=ground.together.leases, news=ground.together.news, troubled=health.in_trouble
+    )
     probe = SoftwareProbe(http=tower.asking, book=peers, clock=clock, learned=deliverer.wake)
     announcer = OutboxAnnouncer(
         identity=identity, log=log, deliverer=deliverer, peers=peers, ask_software=probe.ask, clock=clock
     )
-    return Outlet(log, board, routes, poster, health, reports, queues, probe, deliverer, announcer)
+    return Outlet(log, board, routes, poster, health, reports, queues, elsewhere, probe, deliverer, announcer)
 
 
 def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outlet) -> Outbox:
@@ -171,6 +181,7 @@ def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outle
         identity=tower.identity,
         log=out.log,
         deliverer=out.deliverer,
+        elsewhere=out.elsewhere,
         book=out.routes,
         probe=out.probe,
         database=ground.database,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from federation.peers import Peers
 from foundation.clock import Clock
@@ -17,13 +17,24 @@ AT_MOST_EVERY_MS = 5_000
 
 
 class PeerGauges:
-    """At most ``limit`` peers: those of the configuration first, then followers by name. A peer that left is gone."""
+    """At most ``limit`` peers: those of the configuration first, then followers by name. A peer that left is gone,
+    and so is one that another process serves, which shows it."""
 
-    def __init__(self, reports: DeliveryReports, peers: Peers, clock: Clock, metrics: Metrics, *, limit: int) -> None:
+    def __init__(
+        self,
+        reports: DeliveryReports,
+        peers: Peers,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        limit: int,
+        serves: Callable[[str], bool] = lambda _: True,
+    ) -> None:
         self._reports = reports
         self._peers = peers
         self._clock = clock
         self._limit = limit
+        self._serves = serves
         self._next_ms = 0
         self._queue = metrics.gauge(
             "fediviews_peer_queue", "What waits for a peer: activities, set aside, totals, viewers", ["peer", "what"]
@@ -60,7 +71,7 @@ class PeerGauges:
     def _chosen(self) -> Iterable[str]:
         listed = [policy.host for policy in self._peers.policies() if not policy.blocked]
         followers = [follower.host for follower in self._peers.followers()]
-        return list(dict.fromkeys([*listed, *followers]))[: self._limit]
+        return [host for host in list(dict.fromkeys([*listed, *followers]))[: self._limit] if self._serves(host)]
 
     def _show(self, host: str, delivery: Delivery) -> None:
         now_ms, health, queue = self._clock.now_ms(), delivery.health, delivery.queue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,15 +27,20 @@ class Worker:
     port: int
 
 
+async def _nothing() -> None:
+    return None
+
+
 class Siblings:
     """``inner`` is what this worker answers to the others; whoever has something to say to them adds routes before
-    ``start``."""
+    ``start``. ``refresh`` brings this worker's gauges up to date."""
 
     def __init__(self, worker: Worker, directory: Path, metrics: Metrics) -> None:
         self.worker = worker
         self.inner = web.Application()
         self._directory = directory / DIRECTORY
         self._metrics = metrics
+        self.refresh: Callable[[], Awaitable[None]] = _nothing
         self._runner: web.AppRunner | None = None
         self.inner.router.add_get("/metrics", self._own_metrics)
 
@@ -77,4 +83,5 @@ class Siblings:
         return self._directory / f"{index}.sock"
 
     async def _own_metrics(self, _: web.Request) -> web.Response:
+        await self.refresh()
         return web.Response(body=self._metrics.render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
