@@ -20,8 +20,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from foundation.clock import Clock
 from foundation.errors import ConfigError, StorageUnavailable
-from foundation.group_commit import GroupWriter, why_unavailable
+from foundation.group_commit import GroupWriter
 from foundation.metrics import Metrics
+from foundation.surroundings import why_unavailable
 
 I = TypeVar("I")  # noqa: E741 (an item)
 T = TypeVar("T")
@@ -154,7 +155,7 @@ class Database:
                 raise
             raise StorageUnavailable(f"database: {reason}") from error
 
-    async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+    async def write(self, work: Callable[[Transaction], Awaitable[T]], *, patience_ms: int | None = None) -> T:
         """Run ``work`` in a transaction and return its result once that is durable.
 
         Writes run one after another in the order of their calls; those that gather while a commit is under way share
@@ -162,16 +163,24 @@ class Database:
         *again*, alone: so ``work`` writes only through the transaction it is given (no in-memory change, no counter),
         lets database errors through, waits for nothing but its own statements, and never calls ``write`` itself.
 
-        Raises what ``work`` raised, or StorageUnavailable: the queue is full, the database is locked, full or gone.
+        Raises what ``work`` raised, or StorageUnavailable: the queue is full, the database is locked, full or gone, or
+        does not begin within ``patience_ms`` (None: whoever is before it decides). OutcomeUnknown, one of those: it was
+        lost during the commit, or takes four times as long, and may be done all the same.
         A caller that is cancelled while it waits does not learn whether its work was committed.
         """
 
         async def alone(tx: Transaction, _: Sequence[None]) -> Sequence[T]:
             return [await work(tx)]
 
-        return await self._group.submit(alone, None)
+        return await self._group.submit(alone, None, patience_ms)
 
-    async def write_together(self, work: Callable[[Transaction, Sequence[I]], Awaitable[Sequence[T]]], item: I) -> T:
+    async def write_together(
+        self,
+        work: Callable[[Transaction, Sequence[I]], Awaitable[Sequence[T]]],
+        item: I,
+        *,
+        patience_ms: int | None = None,
+    ) -> T:
         """As ``write``, for what many callers want at once: ``work`` is called once per transaction with the items of
         all who share it, and returns a result for each in their order, so that a hundred equal writes cost the
         statements of a few.
@@ -179,7 +188,7 @@ class Database:
         Callers share when their ``work`` is equal (a function, or a method of the same object). It runs where the first
         of them stands in the queue. After a failure it is called again with each item alone.
         """
-        return await self._group.submit(work, item)
+        return await self._group.submit(work, item, patience_ms)
 
     async def close(self) -> None:
         """Commit what waits, then disconnect. Later writes raise StorageUnavailable."""

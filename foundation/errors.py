@@ -3,6 +3,7 @@
 FediviewsError
 ├── ConfigError          a key of config.yaml (``path``) or of the command line is wrong: exit status 2
 ├── StorageUnavailable   a store does not answer: 503 with Retry-After, ``/readyz`` says why
+│   └── OutcomeUnknown   and nobody knows whether it did what it was asked
 └── FetchFailed          a request to another host came to nothing (``reason``), see foundation.http
 """
 
@@ -40,6 +41,10 @@ class ConfigError(FediviewsError):
 
 class StorageUnavailable(FediviewsError):
     """A store cannot be reached or does not answer in time; the message names which and why."""
+
+
+class OutcomeUnknown(StorageUnavailable):
+    """The store may have done what it was asked, or may do it yet: only what is the same done twice may be repeated."""
 
 
 class FetchFailed(FediviewsError):

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from foundation.clock import Clock
-from foundation.errors import StorageUnavailable
+from foundation.errors import OutcomeUnknown, StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.surroundings import is_conflict, is_in_doubt, why_unavailable
 
 I = TypeVar("I")  # noqa: E741 (an item)
 T = TypeVar("T")
@@ -26,57 +25,12 @@ _log = logging.getLogger(__name__)
 MAX_GROUP = 1_000
 """Writes of one commit at most: bounds how long a reader of the log, or a stop, has to wait."""
 
-_SQLITE_SURROUNDINGS = {
-    sqlite3.SQLITE_BUSY: "locked by another process",
-    sqlite3.SQLITE_LOCKED: "locked",
-    sqlite3.SQLITE_NOMEM: "out of memory",
-    sqlite3.SQLITE_READONLY: "read only",
-    sqlite3.SQLITE_IOERR: "input or output failed",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged",
-    sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened",
-    sqlite3.SQLITE_PROTOCOL: "locked",
-    sqlite3.SQLITE_NOTADB: "the file is not a database",
-}
-
-_CONFLICTS = frozenset({"40001", "40P01"})
-"""SQLSTATE of a transaction that PostgreSQL rolled back for another's sake: serialization failure, deadlock."""
-
 ATTEMPTS = 3
 """How often one write is tried against conflicts before its caller hears of them."""
 
-_POSTGRES_SURROUNDINGS = {
-    "08": "connection lost",
-    "25006": "read only",
-    "28": "not let in",
-    "3D": "no such database",
-    "40": "conflict with another transaction",
-    "53": "out of resources",
-    "55": "locked",
-    "57": "the server is stopping or starting",
-    "57014": "a statement took too long",
-    "58": "input or output failed",
-}
-"""By SQLSTATE or its class, the first two characters (PostgreSQL, appendix A)."""
-
-
-def why_unavailable(error: BaseException) -> str | None:
-    """What is wrong with the surroundings (lock, disk, network), or None when the error is a statement's own."""
-    if isinstance(error, PoolTimeout):
-        return "every connection is busy"
-    if isinstance(error, OSError):
-        return "does not answer"
-    origin = getattr(error, "orig", None) if isinstance(error, DBAPIError) else error
-    if isinstance(origin, sqlite3.Error):
-        code = getattr(origin, "sqlite_errorcode", None)
-        return None if code is None else _SQLITE_SURROUNDINGS.get(code & 0xFF)
-    state = _sqlstate(error) or ""
-    for known in (state, state[:2]):
-        if known in _POSTGRES_SURROUNDINGS:
-            return _POSTGRES_SURROUNDINGS[known]
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return "connection lost"
-    return None
+BEGUN = 4
+"""Whoever is impatient waits so many times as long once its statements run: until then nobody knows what becomes of
+them, and SQLite alone may wait 5 s for a lock."""
 
 
 class _Gone(Exception):
@@ -93,6 +47,8 @@ class _Waiting:
     item: Any
     done: asyncio.Future[Any]
     attempts: int = 0
+    begun: bool = False
+    """Its statements run, or its commit."""
 
     def resolve(self, result: object) -> None:
         if not self.done.done():
@@ -116,6 +72,9 @@ class GroupWriter:
         self._connection: AsyncConnection | None = None
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._committing = False
+        self._stalled = False
+        self._hopeless_until_ms = 0
         metrics.gauge_from(
             "fediviews_database_waiting_writes", "Writes waiting for a commit.", lambda: float(len(self._waiting))
         )
@@ -143,7 +102,12 @@ class GroupWriter:
         self._connection = await self._engine.connect()
         self._task = asyncio.create_task(self._run(), name="database-writer")
 
-    async def submit(self, work: Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[T]]], item: I) -> T:
+    async def submit(
+        self,
+        work: Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[T]]],
+        item: I,
+        patience_ms: int | None = None,
+    ) -> T:
         if self._stopping or self._task is None or self._task.done():
             raise StorageUnavailable("database: closed")
         if asyncio.current_task() is self._task:
@@ -151,10 +115,34 @@ class GroupWriter:
         if len(self._waiting) >= self._max_waiting:
             self._refused_full.inc()
             raise StorageUnavailable("database: too many writes are waiting")
-        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(work, item, done))
+        if self._clock.monotonic_ms() < self._hopeless_until_ms:
+            self._refused_gone.inc()
+            raise StorageUnavailable("database: does not answer")
+        if patience_ms is not None and self._stalled:
+            raise StorageUnavailable("database: takes too long")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[T] = loop.create_future()
+        waiting = _Waiting(work, item, done)
+        self._waiting.append(waiting)
         self._wake.set()
-        return await done
+        if patience_ms is None:
+            return await done
+        ends = [
+            loop.call_later(patience_ms * times / 1000, self._lose_patience, waiting, times) for times in (1, BEGUN)
+        ]
+        try:
+            return await done
+        finally:
+            for each in ends:
+                each.cancel()
+
+    def _lose_patience(self, waiting: _Waiting, times: int) -> None:
+        if not waiting.begun:
+            # Until the group under way has ended, others need not wait for the same.
+            self._stalled = True
+            waiting.fail(StorageUnavailable("database: takes too long"))
+        elif times == BEGUN:
+            waiting.fail(OutcomeUnknown("database: takes too long"))
 
     async def stop(self) -> None:
         """Commit what waits and end; writes submitted from now on are refused."""
@@ -175,6 +163,7 @@ class GroupWriter:
                 while self._waiting:
                     self._group = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_GROUP))]
                     await self._commit(self._group)
+                    self._stalled = False
                 if self._stopping:
                     return
         finally:
@@ -188,35 +177,47 @@ class GroupWriter:
         if not group:
             return True
         started = self._clock.monotonic_ms()
+        self._committing = False
         try:
-            results = await self._transact(group)
+            results = await self._transact(await self._connected(), group)
         except BaseException as error:
             if not isinstance(error, Exception) and _ends_the_writer(error):
                 raise
             return await self._failed(group, error)
         self._seconds.observe((self._clock.monotonic_ms() - started) / 1000)
         self._commits.inc()
-        self._writes.inc(len(group))
-        for waiting, result in zip(group, results, strict=True):
-            waiting.resolve(result)
+        self._writes.inc(len(results))
+        for waiting in group:
+            if waiting.begun:
+                waiting.resolve(results[id(waiting)])
         return True
 
-    async def _transact(self, group: list[_Waiting]) -> list[object]:
-        connection = await self._connected()
-        shares: dict[Work, list[_Waiting]] = {}
-        for waiting in group:
-            shares.setdefault(waiting.work, []).append(waiting)
+    async def _transact(self, connection: AsyncConnection, group: list[_Waiting]) -> dict[int, object]:
+        """Results by the identity of those who still wait."""
         results: dict[int, object] = {}
         async with connection.begin():
+            shares: dict[Work, list[_Waiting]] = {}
+            for waiting in group:
+                # Somebody may have lost patience while we looked for the database, or waited for its lock.
+                if not waiting.done.done():
+                    waiting.begun = True
+                    shares.setdefault(waiting.work, []).append(waiting)
             for work, sharing in shares.items():
                 made = await work(connection, [waiting.item for waiting in sharing])
                 results.update(zip(map(id, sharing), made, strict=True))
-        return [results[id(waiting)] for waiting in group]
+            self._committing = True
+        return results
 
     async def _failed(self, group: list[_Waiting], error: BaseException) -> bool:
         """Nothing of the group is known to be committed: find the culprit, unless that is the database itself."""
+        for waiting in group:
+            waiting.begun = False
         reason = str(error) if isinstance(error, _Gone) else why_unavailable(error)
-        conflict = _sqlstate(error) in _CONFLICTS
+        if self._committing and reason is not None and is_in_doubt(error):
+            await self._disconnect(broken=True)
+            self._unavailable(group, reason, error, OutcomeUnknown)
+            return False
+        conflict = is_conflict(error)
         if conflict and len(group) == 1 and group[0].attempts < ATTEMPTS:
             group[0].attempts += 1
             return await self._commit(group)
@@ -246,10 +247,16 @@ class GroupWriter:
         except _Gone:
             return False
 
-    def _unavailable(self, group: list[_Waiting], reason: str, cause: BaseException) -> None:
+    def _unavailable(
+        self,
+        group: list[_Waiting],
+        reason: str,
+        cause: BaseException,
+        kind: type[StorageUnavailable] = StorageUnavailable,
+    ) -> None:
         for waiting in group:
             self._refused_gone.inc()
-            failure = StorageUnavailable(f"database: {reason}")
+            failure = kind(f"database: {reason}")
             failure.__cause__ = cause
             waiting.fail(failure)
 
@@ -257,9 +264,13 @@ class GroupWriter:
         if self._connection is not None and await self._was_hung_up(self._connection):
             await self._disconnect(broken=True)
         if self._connection is None:
+            began_ms = self._clock.monotonic_ms()
             try:
                 self._connection = await self._engine.connect()
             except Exception as error:
+                # Where it takes long to learn that nobody is there, not everybody has to learn it.
+                now_ms = self._clock.monotonic_ms()
+                self._hopeless_until_ms = now_ms + now_ms - began_ms
                 raise _Gone(why_unavailable(error) or "does not answer") from error
         return self._connection
 
@@ -283,12 +294,6 @@ class GroupWriter:
         except Exception:
             # It is thrown away because it misbehaved; that it does so once more changes nothing.
             _log.warning("closing the writing connection failed", exc_info=True)
-
-
-def _sqlstate(error: BaseException) -> str | None:
-    """PostgreSQL's code of what went wrong, of SQLAlchemy's wrapper or of the driver's own exception."""
-    state = getattr(getattr(error, "orig", error), "sqlstate", None)
-    return state if isinstance(state, str) else None
 
 
 def _ends_the_writer(error: BaseException) -> bool:

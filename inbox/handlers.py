@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from federation.actors import ActorDocument
-from federation.keys import KeyCache, RemoteKey
+from federation.keys import KeyCache
 from federation.peers import Peers
 from federation.vocabulary import (
     Accept,
@@ -24,11 +19,9 @@ from federation.vocabulary import (
     View,
     WatchActionObject,
 )
-from foundation.clock import Clock
-from foundation.database import Database, Transaction
 from foundation.errors import Refused
-from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
+from inbox.follows import FollowHandler
 from inbox.importer import Importer
 from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
@@ -37,40 +30,11 @@ from inbox.watching import WatchActionHandler
 from views.catalog import Catalog
 from views.model import Video
 
-RETRY_AFTER_S = 30
-FETCHES_PER_MINUTE = 30
-"""Actor documents that the Follows of one host may make us fetch; most need none."""
-
-
-class FollowAnswers(Protocol):
-    """The door out, as far as a Follow needs it: the answer joins the transaction of the follow it answers."""
-
-    async def answer_follow(
-        self, tx: Transaction, *, follow_id: str, actor: str, inbox: str, target: str, accepted: bool
-    ) -> None: ...
-
-
-class ActorSource(Protocol):
-    async def fetch_actor(self, url: str) -> ActorDocument | Refused: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Inboxes:
-    inbox: str
-    shared_inbox: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class OwnActors:
-    """Which URLs are actors of ours that can be followed."""
-
-    is_ours: Callable[[str], Awaitable[bool]]
-
 
 class Handlers:
     """Callable as ``pipeline.Handler``: dispatches by the type of the activity.
 
-    ``committed`` tells the door out that an answer waits in its log. Without ``watched`` no WatchAction is taken.
+    Without ``watched`` no WatchAction is taken.
     """
 
     def __init__(
@@ -80,13 +44,8 @@ class Handlers:
         peers: Peers,
         catalog: Catalog,
         importer: Importer,
-        actors: ActorSource,
         keys: KeyCache,
-        answers: FollowAnswers,
-        own: OwnActors,
-        database: Database,
-        clock: Clock,
-        committed: Callable[[], None],
+        follows: FollowHandler,
         watched: WatchActionHandler | None = None,
     ) -> None:
         self._view = views
@@ -94,24 +53,19 @@ class Handlers:
         self._peers = peers
         self._catalog = catalog
         self._importer = importer
-        self._actors = actors
         self._keys = keys
-        self._answers = answers
-        self._own = own
-        self._database = database
-        self._committed = committed
-        self._fetches: WindowLimiter[str] = WindowLimiter(clock, FETCHES_PER_MINUTE, 60_000, 10_000)
+        self._follows = follows
 
     async def __call__(self, activity: Activity, sender: Sender) -> Refused | None:
         match activity:
             case View():
                 return await self._view(activity, sender)
             case Follow():
-                return await self._follow(activity, sender)
+                return await self._follows.follow(activity, sender)
             case Accept() | Reject():
-                return await self._answer(activity, sender)
+                return await self._follows.answer(activity, sender)
             case Undo():
-                return await self._undo(activity, sender)
+                return await self._follows.undo(activity, sender)
             case Announce():
                 return await self._announce(activity.object, sender)
             case Create():
@@ -122,80 +76,6 @@ class Handlers:
                 return await self._delete(activity, sender)
             case _:
                 return drop(InboxReason.UNSUPPORTED_TYPE, getattr(activity, "type", ""))
-
-    async def _follow(self, follow: Follow, sender: Sender) -> Refused | None:
-        if not await self._own.is_ours(follow.object):
-            return drop(InboxReason.UNKNOWN_OBJECT, "no such actor to follow")
-        follower = await self._follower(sender)
-        if isinstance(follower, Refused):
-            return follower
-        refusal = self._peers.may_follow(sender.host, sender.actor, follow.object)
-
-        async def work(tx: Transaction) -> Callable[[], None] | None:
-            apply = None
-            if refusal is None:
-                apply = await self._peers.add_follower(
-                    tx,
-                    actor=sender.actor,
-                    host=sender.host,
-                    inbox=follower.inbox,
-                    shared_inbox=follower.shared_inbox,
-                    follow_id=follow.id,
-                    object_=follow.object,
-                )
-            await self._answers.answer_follow(
-                tx,
-                follow_id=follow.id,
-                actor=sender.actor,
-                inbox=follower.inbox,
-                target=follow.object,
-                accepted=refusal is None,
-            )
-            return apply
-
-        apply = await self._database.write(work)
-        if apply is not None:
-            apply()
-        self._committed()
-        return _as_drop(refusal)
-
-    async def _follower(self, sender: Sender) -> _Inboxes | Refused:
-        """Where to answer: what came with the sender's key, else its document."""
-        key = await self._keys.get(sender.actor)
-        if isinstance(key, RemoteKey) and key.actor == sender.actor and key.inbox is not None:
-            return _Inboxes(key.inbox, key.shared_inbox)
-        wait_s = self._fetches.hit(sender.host)
-        if wait_s is not None:
-            return Refused(InboxReason.TOO_MANY_REQUESTS, "too many unknown followers", 429, wait_s)
-        actor = await self._actors.fetch_actor(sender.actor)
-        if isinstance(actor, Refused):
-            return Refused(actor.reason, actor.detail, 503, RETRY_AFTER_S)
-        if actor.id != sender.actor:
-            return drop(InboxReason.NOT_OWNER, "the follower's document is somebody else's")
-        return _Inboxes(actor.inbox, actor.shared_inbox)
-
-    async def _answer(self, answer: Accept | Reject, sender: Sender) -> Refused | None:
-        quoted = answer.object
-        if isinstance(quoted, Follow) and quoted.object != sender.actor:
-            return drop(InboxReason.NOT_OWNER, "it answers a follow of somebody else")
-        follow_id = quoted.id if isinstance(quoted, Follow) else quoted
-        if isinstance(answer, Accept):
-            known = await self._peers.accepted(sender.actor, follow_id)
-        else:
-            known = await self._peers.rejected(sender.actor, follow_id)
-        return None if known else drop(InboxReason.UNKNOWN_OBJECT, "we asked for no such follow")
-
-    async def _undo(self, undo: Undo, sender: Sender) -> Refused | None:
-        undone = undo.object
-        if isinstance(undone, Follow):
-            if undone.actor != sender.actor:
-                return drop(InboxReason.NOT_OWNER, "only the follower can undo its follow")
-            known = await self._peers.remove_follower(sender.actor, undone.object)
-        elif isinstance(undone, str):
-            known = await self._peers.remove_follower(sender.actor, follow_id=undone)
-        else:
-            return drop(InboxReason.UNSUPPORTED_TYPE, "Undo of something else than a Follow")
-        return None if known else drop(InboxReason.UNKNOWN_OBJECT, "no such follow")
 
     async def _announce(self, url: str, sender: Sender) -> Refused | None:
         if not self._peers.follows(sender.host):

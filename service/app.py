@@ -49,7 +49,7 @@ from service.pages import Pages
 from service.parts import VIDEO_NEWS, Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
 from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
-from service.stores import live_stores, open_database
+from service.stores import live_stores, open_database, spool_of
 from service.tasks import Task, TaskRunner
 from service.together import together
 from service.workers.siblings import Siblings, Worker
@@ -94,9 +94,9 @@ class Service:
         clock, metrics = clock or SystemClock(), metrics or Metrics()
         database = await open_database(config, clock, metrics)
         try:
-            live = live_stores(config, clock, metrics)
+            live, spool = live_stores(config, clock, metrics), spool_of(config, database, clock, metrics)
             joined = together(config, live, clock, metrics)
-            return cls(Ground(config, clock, metrics, database, live, joined, Shedder(metrics)), worker)
+            return cls(Ground(config, clock, metrics, database, spool, live, joined, Shedder(metrics)), worker)
         except BaseException:
             await database.close()
             raise
@@ -275,6 +275,7 @@ class Service:
         await self.views.telemetry_house.start()
         await self.ground.together.news.start()
         await self.ground.together.leases.start()
+        await self.ground.spool.start()
         await self._tasks.start()
         self._runner = web.AppRunner(
             self.app,
@@ -325,6 +326,7 @@ class Service:
         await self._tasks.stop()
         await self.views.recorder.stop()
         await self.views.telemetry_house.stop()
+        await self.ground.spool.stop()
         await self.views.geo.stop()
         await _kept(self.views.resume.flush, "the last resume positions are")
         await self.outbox.following.stop()

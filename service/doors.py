@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from federation.ports import PeerEvents
 from foundation.web import ClientAddresses
-from inbox.handlers import Handlers, OwnActors
+from inbox.follows import FollowHandler, OwnActors
+from inbox.handlers import Handlers
 from inbox.importer import Importer
 from inbox.peer_quotas import PeerQuotas
 from inbox.pipeline import Limits, Pipeline
@@ -256,13 +257,18 @@ def entrance(
         peers=tower.peers,
         catalog=views.catalog,
         importer=importer,
-        actors=tower.actors,
         keys=tower.remote_keys,
-        answers=following,
-        own=OwnActors(directory.exists),
-        database=ground.database,
-        clock=clock,
-        committed=committed,
+        follows=FollowHandler(
+            peers=tower.peers,
+            actors=tower.actors,
+            keys=tower.remote_keys,
+            answers=following,
+            own=OwnActors(directory.exists),
+            database=ground.database,
+            clock=clock,
+            committed=committed,
+            spool=ground.spool,
+        ),
         watched=WatchActionHandler(
             peers=tower.peers,
             catalog=views.catalog,

@@ -134,6 +134,7 @@ class Housekeeping:
         await self._views.cleaner.purge(local_max_age_ms=age.local_ms, remote_max_age_ms=age.remote_ms)
         await self._views.resume.purge()
         await self._views.websites.purge()
+        await self._ground.spool.purge()
 
     async def _make_months(self) -> None:
         for kept in (STAYS, HOURS):

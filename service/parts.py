@@ -20,6 +20,7 @@ from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.shedding import Shedder
+from foundation.spool import Spool
 from foundation.tokens import TokenBook, TokenGrant
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
@@ -67,6 +68,7 @@ class Ground:
     clock: Clock
     metrics: Metrics
     database: Database
+    spool: Spool
     live: LiveStores
     together: Together
     shedder: Shedder
@@ -268,6 +270,7 @@ def views_tower(
         metrics,
         CountingRules(views.view_expiration_ms, config.federation.announce_views_within_ms),
         told=counted,
+        spool=ground.spool,
     )
     arithmetic = Arithmetic.STRICT if views.watch_time is WatchTime.STRICT else Arithmetic.PEERTUBE
     rules = WatchingRules(
@@ -289,6 +292,7 @@ def views_tower(
         metrics,
         secret=secret,
         stay_url=identity.watch_action_url,
+        spool=ground.spool,
     )
     watching = Watching(
         viewers, counter, progress, clock, metrics, rules, locate=geo.locate, closer=recorder, feed=telemetry_house.feed

@@ -9,7 +9,7 @@ from sqlalchemy import MetaData
 
 from foundation.database import metadata
 
-PACKAGES = ("federation", "views", "inbox", "outbox")
+PACKAGES = ("foundation", "federation", "views", "inbox", "outbox")
 
 
 def load() -> MetaData:

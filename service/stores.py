@@ -9,6 +9,7 @@ from foundation.clock import Clock
 from foundation.database import Database
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
+from foundation.spool import Spool, SpoolSettings
 from service.config import SQLITE_FILE, Config
 from service.migrate import migrate
 from views.counters.base import CounterStore
@@ -20,6 +21,7 @@ from views.counters.redis_progress import RedisProgressStore
 from views.counters.restoring import Restoring
 
 JOURNAL_DIRECTORY = "live"
+SPOOL_DIRECTORY = "spool"
 MIGRATION_TIMEOUT_MS = 6 * 3_600_000
 """Of one statement of a migration; it includes waiting for another process that migrates."""
 
@@ -44,6 +46,13 @@ async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Datab
         readers=storage.database_connections,
         statement_timeout_ms=storage.database_timeout_ms,
     )
+
+
+def spool_of(config: Config, database: Database, clock: Clock, metrics: Metrics) -> Spool:
+    """Where what must not be lost waits while the database is gone. Built, not started."""
+    storage = config.storage
+    settings = SpoolSettings(storage.spool_max_bytes, storage.spool_after_ms)
+    return Spool(storage.directory / SPOOL_DIRECTORY, database, clock, metrics, settings)
 
 
 class LiveStores(Protocol):

@@ -20,7 +20,8 @@ from foundation.database import Database, Transaction
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from foundation.urls import canonical_url
-from inbox.handlers import Handlers, OwnActors
+from inbox.follows import FollowHandler, OwnActors
+from inbox.handlers import Handlers
 from inbox.importer import Importer
 from inbox.peer_quotas import PeerQuotas
 from inbox.pipeline import Limits, Pipeline, Sender
@@ -176,13 +177,18 @@ class House:
             peers=self.peers,
             catalog=self.catalog,
             importer=self.importer,
-            actors=self.web,
             keys=self.keys,
-            answers=self.answers,
-            own=OwnActors(self._is_ours),
-            database=database,
-            clock=clock,
-            committed=self.answers.committed,
+            follows=FollowHandler(
+                peers=self.peers,
+                actors=self.web,
+                keys=self.keys,
+                answers=self.answers,
+                own=OwnActors(self._is_ours),
+                database=database,
+                clock=clock,
+                committed=self.answers.committed,
+                spool=None,
+            ),
         )
         self.pipeline = Pipeline(
             profile=Profile(frozenset({self.host})),

@@ -13,8 +13,10 @@ from sqlalchemy import and_, case, select, update
 
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
+from foundation.errors import OutcomeUnknown, StorageUnavailable
 from foundation.metrics import Metrics
-from views import tallies
+from foundation.spool import Applied, Spool
+from views import spooled_views, tallies
 from views.catalog import Catalog
 from views.counters.base import CounterStore
 from views.model import Privacy, Video
@@ -51,7 +53,10 @@ class CountingRules:
 
 
 class ViewCounter:
-    """Counts views of our viewers and of the fediverse's."""
+    """Counts views of our viewers and of the fediverse's.
+
+    What the database does not take goes to the ``spool`` and is counted there; without one it is refused.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class ViewCounter:
         rules: CountingRules | None = None,
         *,
         told: CountedViews | None = None,
+        spool: Spool | None = None,
     ) -> None:
         self._db = db
         self._catalog = catalog
@@ -72,6 +78,9 @@ class ViewCounter:
         self._told = told or NullNotifier()
         self._clock = clock
         self._rules = rules or CountingRules()
+        self._spool = spool
+        if spool is not None:
+            spool.replays(spooled_views.KIND, self._replay)
         counted = metrics.counter("fediviews_views_counted_total", "Views counted, by where the viewer is.", ["viewer"])
         self._counted_local = counted.labels("local")
         self._counted_remote = counted.labels("remote")
@@ -87,8 +96,8 @@ class ViewCounter:
         """Count one view of a viewer of ours, unless theirs was counted within ``view_expiration_ms`` (None).
 
         When this returns the view's id (a UUID), the view is durable and on its way to others. Raises
-        StorageUnavailable; the view was not counted then, and may be counted by a later call. ``viewer`` is the 16-byte
-        key of the counter store.
+        StorageUnavailable; the view was not counted then, and may be counted by a later call. OutcomeUnknown: perhaps
+        it was, and a later call counts nothing. ``viewer`` is the 16-byte key of the counter store.
         """
         now_ms = self._clock.now_ms()
         until_ms = now_ms + self._rules.view_expiration_ms
@@ -98,37 +107,51 @@ class ViewCounter:
         view_id = str(uuid.uuid4())
 
         try:
-            counted = await self._db.write_together(self._count, CountedView(video, now_ms, view_id=view_id))
-        # Not for a cancellation: the view may be committed all the same, and a lost one is better than a double one.
+            counted = await self._count_or_spool(CountedView(video, now_ms, view_id=view_id))
+        # As for a cancellation: the view may be committed all the same, and a lost one is better than a double one.
+        except OutcomeUnknown:
+            raise
         except Exception:
             await self._store.release_view(video.number, viewer)
             raise
-        if counted is None:
+        if not counted:
             await self._store.release_view(video.number, viewer)
             return None
         self._counted_local.inc()
-        self._committed(counted)
         return view_id
 
     async def count_remote(self, video: Video, activity_id: str, actor: str, host: str) -> bool:
         """Count a view that another instance reports, once per (actor, activity id); False when known already.
 
-        False as well for a video that is gone or private. When this returns True the view is durable. Raises
-        StorageUnavailable; the sender may repeat the activity then.
+        False as well for a video that is gone or private. When this returns True the view is durable; in the spool it
+        is not known yet whether it is news. Raises StorageUnavailable; the sender may repeat the activity then.
         """
         if not video.federated:
             return False
         now_ms = self._clock.now_ms()
         activity = hashlib.sha256(f"{actor}\0{activity_id}".encode("utf-8", "surrogatepass")).digest()
 
-        counted = await self._db.write_together(self._count, CountedView(video, now_ms, activity=activity, source=host))
-        if counted is None:
-            self._duplicates.inc()
+        if not await self._count_or_spool(CountedView(video, now_ms, activity=activity, source=host)):
             _log.debug("a counted view of %s was known already, or its video is gone", host)
             return False
-        self._counted_remote.inc()
-        self._committed(counted)
         return True
+
+    async def _count_or_spool(self, view: CountedView) -> bool:
+        patience_ms = None if self._spool is None else self._spool.settings.after_ms
+        try:
+            video = await self._db.write_together(self._count, view, patience_ms=patience_ms)
+        except StorageUnavailable as problem:
+            # A view of a peer is known by its activity: what is committed all the same is not counted again.
+            if self._spool is None or (isinstance(problem, OutcomeUnknown) and view.activity is None):
+                raise
+            await self._spool.add(spooled_views.KIND, spooled_views.spooled(view))
+            return True
+        self._committed([view], [video])
+        return video is not None
+
+    async def _replay(self, tx: Transaction, payloads: Sequence[bytes]) -> Applied:
+        views = await spooled_views.read_back(tx, payloads)
+        return partial(self._committed, views, await self._count(tx, views))
 
     async def _count(self, tx: Transaction, views: Sequence[CountedView]) -> Sequence[Video | None]:
         counted = await tallies.add_views(tx, views)
@@ -145,10 +168,15 @@ class ViewCounter:
         )
         return counted
 
-    def _committed(self, video: Video) -> None:
-        self._catalog.remember(video)
-        self._announcer.committed()
-        self._told.committed()
+    def _committed(self, views: Sequence[CountedView], counted: Sequence[Video | None]) -> None:
+        for view, video in zip(views, counted, strict=True):
+            if view.activity is not None:
+                (self._counted_remote if video is not None else self._duplicates).inc()
+            if video is not None:
+                self._catalog.remember(video)
+        if any(counted):
+            self._announcer.committed()
+            self._told.committed()
 
     async def flush_moved(self, now_ms: int, *, force: bool = False) -> int:
         """Tell others the counted totals that moved since they were told, each video at most once per

@@ -129,25 +129,23 @@ class Follows:
         await store.delete_follows(tx, (record.id for record in found))
         return self._applying(gone=found)
 
-    async def answered(self, actor: str, state: FollowState) -> bool:
-        """A followed actor accepted or rejected; False when we asked it for nothing."""
+    async def answered(self, tx: Transaction, actor: str, state: FollowState) -> Apply | None:
+        """A followed actor accepted or rejected; None when we asked it for nothing."""
         found = [record for record in self.records(Direction.OUT) if record.actor == actor]
         if not found:
-            return False
+            return None
         now_ms = self._clock.now_ms()
-        await self._database.write(lambda tx: store.set_state(tx, [record.id for record in found], state, now_ms))
+        await store.set_state(tx, [record.id for record in found], state, now_ms)
         told = self._events.following_accepted if state is FollowState.ACCEPTED else None
-        self._applying([replace(record, state=state, updated_ms=now_ms) for record in found], told=told)()
-        return True
+        return self._applying([replace(record, state=state, updated_ms=now_ms) for record in found], told=told)
 
-    async def remove(self, which: Callable[[FollowRecord], bool]) -> bool:
-        """Delete every follow that ``which`` picks; False when there is none."""
+    async def remove(self, tx: Transaction, which: Callable[[FollowRecord], bool]) -> Apply | None:
+        """Delete every follow that ``which`` picks; None when there is none."""
         found = [record for record in self._records.values() if which(record)]
         if not found:
-            return False
-        await self._database.write(lambda tx: store.delete_follows(tx, [record.id for record in found]))
-        self._applying(gone=found)()
-        return True
+            return None
+        await store.delete_follows(tx, [record.id for record in found])
+        return self._applying(gone=found)
 
     def _record(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 
 from federation.peers import policies as verdicts
 from federation.peers import software as programs
@@ -277,19 +277,26 @@ class Peers:
         remote = RemoteActor(actor, host, inbox, shared_inbox)
         return await self._follows.add_follower(tx, remote, follow_id=follow_id, object_=object_)
 
-    async def remove_follower(self, actor: str, object_: str | None = None, *, follow_id: str | None = None) -> bool:
-        """A remote actor takes a follow back, named by what it follows or by its id; False: no such follow."""
+    async def undone(
+        self, tx: Transaction, actor: str, object_: str | None = None, *, follow_id: str | None = None
+    ) -> Apply | None:
+        """A remote actor takes a follow back, named by what it follows or by its id. Call the result after commit;
+        None: no such follow."""
 
         def named(record: FollowRecord) -> bool:
             if record.direction is not Direction.IN or record.actor != actor:
                 return False
             return record.follow_id == follow_id if object_ is None else record.object == object_
 
-        return await self._follows.remove(named)
+        return await self._follows.remove(tx, named)
+
+    async def remove_follower(self, actor: str, object_: str | None = None, *, follow_id: str | None = None) -> bool:
+        """As ``undone``, in a transaction of its own; False: no such follow."""
+        return await self._now(lambda tx: self.undone(tx, actor, object_, follow_id=follow_id))
 
     async def remove_actor(self, actor: str) -> bool:
         """A remote actor is gone: so are its follows and ours of it."""
-        return await self._follows.remove(lambda record: record.actor == actor)
+        return await self._now(lambda tx: self._follows.remove(tx, lambda record: record.actor == actor))
 
     def followers(self) -> tuple[Follower, ...]:
         """The hosts that want to hear us and may, each with one inbox, by name. The same tuple until it changes."""
@@ -325,16 +332,27 @@ class Peers:
         remote = RemoteActor(actor, host, inbox, shared_inbox)
         return await self._follows.add_following(tx, remote, follow_id=follow_id, object_=object_)
 
-    async def accepted(self, actor: str, follow_id: str = "") -> bool:
-        """A remote actor accepted our follow; False when we asked it for none.
+    async def answered(self, tx: Transaction, actor: str, *, accepted: bool) -> Apply | None:
+        """A remote actor accepted our follow, or refused or ended it. Call the result after commit; None: we asked it
+        for none.
 
         The actor alone decides which follow is meant, as in PeerTube: an answer may name an earlier request's id.
         """
-        return await self._follows.answered(actor, FollowState.ACCEPTED)
+        return await self._follows.answered(tx, actor, FollowState.ACCEPTED if accepted else FollowState.REJECTED)
 
-    async def rejected(self, actor: str, follow_id: str = "") -> bool:
-        """A remote actor refused our follow, or ended it; False when we asked it for none."""
-        return await self._follows.answered(actor, FollowState.REJECTED)
+    async def accepted(self, actor: str) -> bool:
+        """As ``answered``, in a transaction of its own; False when we asked it for none."""
+        return await self._now(lambda tx: self.answered(tx, actor, accepted=True))
+
+    async def rejected(self, actor: str) -> bool:
+        """Likewise."""
+        return await self._now(lambda tx: self.answered(tx, actor, accepted=False))
+
+    async def _now(self, work: Callable[[Transaction], Awaitable[Apply | None]]) -> bool:
+        apply = await self._database.write(work)
+        if apply is not None:
+            apply()
+        return apply is not None
 
     async def remove_following(self, tx: Transaction, actor: str) -> Apply:
         """We follow this actor no longer. Call the result after commit."""

@@ -353,7 +353,7 @@ async def test_our_follow_is_answered(make: Callable[..., Peers], database: Data
     actor = await we_follow(peers, database, "b.example")
     assert [record.state for record in peers.following()] == [FollowState.PENDING]
     assert not peers.follows("b.example")
-    assert await peers.accepted(actor, f"{OURS}/follows/1")
+    assert await peers.accepted(actor)
     assert peers.follows("b.example")
     await we_follow(peers, database, "b.example")
     assert peers.follows("b.example")

@@ -27,7 +27,7 @@ from federation.vocabulary import (
 from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.errors import Refused
-from inbox.handlers import FETCHES_PER_MINUTE
+from inbox.follows import FETCHES_PER_MINUTE
 from views.model import Video
 
 THERE, PEER = "https://there.example", "https://peer.example"

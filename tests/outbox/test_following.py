@@ -21,7 +21,7 @@ async def test_following_a_host_goes_to_the_actors_own_inbox(house: House, make_
     assert (follow["type"], follow["actor"], follow["object"]) == ("Follow", ME, peer.actor)
     assert follow["id"].startswith(f"{ME}/follows/")
     assert peer.all_signed
-    assert await house.peers.accepted(peer.actor, follow["id"])
+    assert await house.peers.accepted(peer.actor)
     assert await house.door.following.follow_host(peer.host) is FollowState.ACCEPTED
     await peer.heard(lambda: len(peer.got) == 2)
     assert peer.got[1][1]["id"] == follow["id"]

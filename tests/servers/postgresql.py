@@ -110,6 +110,15 @@ class PostgreSQLServer:
             self._process.wait()
             self._process = None
 
+    def signal(self, number: signal.Signals) -> None:
+        """To all of its processes: SIGSTOP makes it silent, SIGCONT lets it go on."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(each, number)
+
     def _run(self, command: Sequence[str]) -> None:
         done = subprocess.run(command, capture_output=True, cwd=self._data, check=False, **self._identity())
         if done.returncode:

@@ -14,13 +14,14 @@ from pathlib import Path
 from foundation.clock import Clock
 from foundation.ending import end
 from foundation.errors import StorageUnavailable
+from foundation.framing import DamagedFrameError
 from foundation.metrics import Metrics
 from views.counters import codec
 from views.counters.base import Told, Total
 from views.counters.changes import Changes
 from views.counters.codec import CorruptBatchError, Decoder, SourceTable
 from views.counters.records import Recorder
-from views.counters.segments import DamagedSegmentError, SegmentWriter, delete_replaced, read_segment, segment_paths
+from views.counters.segments import SegmentWriter, delete_replaced, read_segment, segment_paths
 from views.counters.upkeep import Upkeep, UpkeepTerms
 
 logger = logging.getLogger(__name__)
@@ -207,7 +208,7 @@ class Journal:
             for payload in read_segment(path):
                 decoder.batch(payload)
                 last_ms = max(last_ms, codec.batch_base_ms(payload))
-        except (DamagedSegmentError, CorruptBatchError) as error:
+        except (DamagedFrameError, CorruptBatchError) as error:
             self._damaged.inc()
             logger.warning("live state: %s was read up to a bad frame (%s)", path.name, error)
         self._replayed.inc(decoder.records)

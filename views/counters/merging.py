@@ -9,11 +9,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from foundation.framing import DamagedFrameError, frame
 from views.counters import codec
 from views.counters.codec import CorruptBatchError, Decoder, Kind
 from views.counters.progress import CLOSED
 from views.counters.records import NullRecorder
-from views.counters.segments import MAGIC, DamagedSegmentError, frame, read_segment
+from views.counters.segments import MAGIC, read_segment
 
 _RECORD_BYTES = 300
 """What a kept record costs in memory beside its blob."""
@@ -146,7 +147,7 @@ class Merge:
                 for payload in read_segment(path):
                     decoder.batch(payload)
                     yield
-            except (DamagedSegmentError, CorruptBatchError):
+            except (DamagedFrameError, CorruptBatchError):
                 # Replayed, it would have ended here as well.
                 self.damaged += newest.share == 0
 

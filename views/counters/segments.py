@@ -9,31 +9,17 @@ from __future__ import annotations
 
 import os
 import re
-import struct
-import zlib
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
+from foundation.framing import DamagedFrameError, frame, read_frames, sync_directory, write_all
+
 MAGIC = b"FVLIVE1\n"
-_FRAME = struct.Struct("<II")
-"""Length of the payload and its CRC-32; the CRC also covers the length."""
-
-_MAX_PAYLOAD = 2**30
-
-
-def _crc(payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(len(payload).to_bytes(4, "little")))
-
 
 HIGHEST_RANK = 2
 """Merged segments are merged once more."""
-
-
-def frame(payload: bytes) -> bytes:
-    """A payload as it stands in a segment."""
-    return _FRAME.pack(len(payload), _crc(payload)) + payload
 
 
 class Segment(NamedTuple):
@@ -96,13 +82,13 @@ class SegmentWriter:
         self._path = self._directory / f"{self._stream}-{self._number:010d}.log"
         self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._opened_ms = self._last_ms = now_ms
-        self._size = self._write(MAGIC)
+        self._size = write_all(self._fd, MAGIC)
         self._delete_old(now_ms)
 
     def append(self, payload: bytes, now_ms: int) -> int:
         """Write one frame; its size in bytes. After an OSError the segment is closed: the frame may be torn."""
         try:
-            size = self._write(frame(payload))
+            size = write_all(self._fd, frame(payload))
             if self._fsync:
                 os.fsync(self._fd)
         except OSError:
@@ -117,12 +103,6 @@ class SegmentWriter:
             os.close(self._fd)
             self._fd = -1
             self._closed.append(Segment(self._path, self._last_ms, self._size))
-
-    def _write(self, data: bytes) -> int:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
-        return len(data)
 
     def _delete_old(self, now_ms: int) -> None:
         old = [segment for segment in self._closed if segment.last_ms + self._keep_ms <= now_ms]
@@ -162,20 +142,12 @@ class SegmentWriter:
         first, last = _name_of(sources[0].path), _name_of(sources[-1].path)
         name = f"{self._stream}-{first.first:010d}-{last.last:010d}.{last.rank + 1}"
         path = merged.rename(self._directory / name)
-        _sync_directory(self._directory)
+        sync_directory(self._directory)
         at = self._closed.index(sources[0])
         self._closed[at : at + len(sources)] = [Segment(path, max(source.last_ms for source in sources), size)]
         for source in sources:
             source.path.unlink(missing_ok=True)
         return True
-
-
-def _sync_directory(directory: Path) -> None:
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 _NAME = re.compile(r"(?P<stream>[a-z]+)-(?P<first>\d{10})(?:\.log|-(?P<last>\d{10})\.(?P<rank>\d))\Z")
@@ -215,25 +187,11 @@ def _sorted_out(directory: Path, stream: str) -> tuple[list[Path], list[Path]]:
     return counting, replaced
 
 
-class DamagedSegmentError(Exception):
-    """A frame does not match its checksum; what came before it was read. Never leaves the journal."""
-
-
 def read_segment(path: Path) -> Iterator[bytes]:
-    """Payloads in order. A torn end is the end; anything else that is wrong raises DamagedSegmentError."""
+    """Payloads in order. A torn end is the end; anything else that is wrong raises DamagedFrameError."""
     with path.open("rb") as file:
         magic = file.read(len(MAGIC))
-        if magic != MAGIC:
-            if MAGIC.startswith(magic):
-                return
-            raise DamagedSegmentError("not a segment")
-        while len(head := file.read(_FRAME.size)) == _FRAME.size:
-            length, crc = _FRAME.unpack(head)
-            if length > _MAX_PAYLOAD:
-                raise DamagedSegmentError("impossible length")
-            payload = file.read(length)
-            if len(payload) < length:
-                return
-            if _crc(payload) != crc:
-                raise DamagedSegmentError("checksum")
-            yield payload
+        if magic == MAGIC:
+            yield from read_frames(file)
+        elif not MAGIC.startswith(magic):
+            raise DamagedFrameError("not a segment")

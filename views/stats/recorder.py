@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+import msgspec
 from sqlalchemy import select
 
 from foundation.clock import Clock
@@ -18,6 +19,7 @@ from foundation.database import Database, Transaction
 from foundation.ending import end
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.spool import Applied, Spool
 from views.counters.progress import AwaitedProgress, ProgressKeeper, ProgressStore, awaited
 from views.counters.progress import Progress as Kept
 from views.model import Video
@@ -36,6 +38,12 @@ BATCH = 1_000
 MAX_CLOSING = 100_000
 """Stays that wait to be closed in a shared store; the oldest are left to end by silence."""
 
+SPOOLED = "stay"
+SHARE = 0.5
+"""How much of the spool our own stays may take: they can wait in the live store, what others tell us cannot."""
+
+_spooled = msgspec.msgpack.Decoder(Stay)
+
 _log = logging.getLogger(__name__)
 
 
@@ -50,7 +58,8 @@ class Recorder:
 
     Its uuid follows from viewer, video and beginning, by a secret: a stay that is saved again, because nobody heard
     that it was committed, meets its own URL and changes nothing. ``steady`` is held while rows are written and the
-    store forgets them: whoever holds it sees every stay in exactly one of both.
+    store forgets them: whoever holds it sees every stay in exactly one of both. While the database is gone, stays go to
+    the ``spool``, where nobody sees them until they are replayed.
     """
 
     def __init__(
@@ -64,6 +73,7 @@ class Recorder:
         *,
         secret: bytes,
         stay_url: Callable[[str], str],
+        spool: Spool | None = None,
     ) -> None:
         """``stay_url`` makes the global id of a stay of a viewer of ours from its uuid."""
         self.steady = asyncio.Lock()
@@ -75,6 +85,9 @@ class Recorder:
         self._clock = clock
         self._key = hashlib.sha256(b"stay\0" + secret).digest()
         self._stay_url = stay_url
+        self._spool = spool
+        if spool is not None:
+            spool.replays(SPOOLED, self._replay)
         self._draining = asyncio.Lock()
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -152,13 +165,31 @@ class Recorder:
     async def _keep(self, batch: Sequence[Kept]) -> int:
         stays = [stay for kept in batch if (stay := self._stay(kept)) is not None]
         async with self.steady:
-            fresh = await self._db.write(partial(self._write, stays=stays))
+            try:
+                fresh = await self._db.write(partial(self._write, stays=stays), patience_ms=self._patience_ms)
+            except StorageUnavailable:
+                if self._spool is None or not stays:
+                    raise
+                await self._spool.add(SPOOLED, *map(msgspec.msgpack.encode, stays), share=SHARE)
+                fresh = []
             await self._progress.saved(batch)
             self._present.forget({stay.video for stay in stays})
-        self._saved_local.inc(len(fresh))
+        self._committed(fresh)
+        return len(fresh)
+
+    @property
+    def _patience_ms(self) -> int | None:
+        return None if self._spool is None else self._spool.settings.after_ms
+
+    async def _replay(self, tx: Transaction, payloads: Sequence[bytes]) -> Applied:
+        return partial(self._committed, await self._write(tx, [_spooled.decode(payload) for payload in payloads]))
+
+    def _committed(self, fresh: Sequence[Stay]) -> None:
+        remote = sum(bool(stay.source) for stay in fresh)
+        self._saved_remote.inc(remote)
+        self._saved_local.inc(len(fresh) - remote)
         if fresh:
             self._announcer.committed()
-        return len(fresh)
 
     def _name(self, video: int, viewer: bytes, blob: bytes) -> bytes | None:
         progress = decode(blob)
@@ -199,8 +230,15 @@ class Recorder:
 
     async def save_remote(self, stay: Stay) -> bool:
         """Keep what another instance tells of its viewer (``stay.source``), durably; False when its URL is known
-        already, when nothing was watched, or when the video is gone. Raises StorageUnavailable."""
-        fresh = await self._db.write_together(self._write_remote, stay)
+        already, when nothing was watched, or when the video is gone; in the spool that is not known yet. Raises
+        StorageUnavailable."""
+        try:
+            fresh = await self._db.write_together(self._write_remote, stay, patience_ms=self._patience_ms)
+        except StorageUnavailable:
+            if self._spool is None:
+                raise
+            await self._spool.add(SPOOLED, msgspec.msgpack.encode(stay))
+            return True
         if fresh:
             self._saved_remote.inc()
         return fresh

@@ -259,6 +259,14 @@ def upgrade() -> None:
         sqlite_with_rowid=False,
     )
     op.create_table(
+        "spool_cursors",
+        sa.Column("spool", sa.LargeBinary(length=16), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("spool", name=op.f("pk_spool_cursors")),
+    )
+    op.create_index("ix_spool_cursors_updated_ms", "spool_cursors", ["updated_ms"], unique=False)
+    op.create_table(
         "stay_ids",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),

@@ -66,7 +66,7 @@ class Flaky:
         self.unheard = False
         self.asked = asyncio.Event()
 
-    async def write(self, work: Callable[[Any], Awaitable[Any]]) -> Any:
+    async def write(self, work: Callable[[Any], Awaitable[Any]], *, patience_ms: int | None = None) -> Any:
         self.asked.set()
         if self.gone:
             raise StorageUnavailable("gone")
