@@ -373,6 +373,7 @@ class Service:
     # Inside
 
     async def _refresh_gauges(self) -> None:
+        self.views.telemetry_house.series.refresh()
         await self._scopes.refresh()
         await self._peer_gauges.refresh()
 

@@ -118,6 +118,7 @@ class Housekeeping:
         if await self._views.catalog.by_number(video.number) is None:
             await self._views.watching.forget_video(video.number)
             self._views.resume.forget_video(video.number)
+            await self._views.telemetry_house.forget_video(video.number)
 
     async def purge(self) -> None:
         """Forget what is older than the configuration wants it kept."""
@@ -135,6 +136,7 @@ class Housekeeping:
         await self._views.resume.purge()
         await self._views.websites.purge()
         await self._ground.spool.purge()
+        await self._views.telemetry_house.purge()
 
     async def _make_months(self) -> None:
         for kept in (STAYS, HOURS):

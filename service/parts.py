@@ -236,7 +236,7 @@ def views_tower(
     counters = ground.live.counters
     names = SessionNames(secret)
     late_viewers: Late[Viewers] = Late()
-    telemetry_house = TelemetryHouse.build(
+    telemetry_house = TelemetryHouse(
         config,
         clock=clock,
         metrics=metrics,
@@ -363,6 +363,7 @@ def views_api(
         geo_attribution=tower.geo.attribution,
         place_headers=tower.geo.headers,
         telemetry=tower.telemetry,
+        playback=tower.telemetry_house.desk,
         shedder=ground.shedder,
         rules=report_rules(ground.config.views, ground.clock, ground.metrics),
         pages=tower.websites.pages,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 
 from foundation.clock import Clock
@@ -11,12 +12,15 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from service.config import Config
 from service.stores import LiveStores
+from service.telemetry_places import Places
 from views.catalog import Catalog
 from views.model import Video
 from views.ports import Notifier
+from views.telemetry.desk import PlaybackDesk
 from views.telemetry.feed import ViewerFeed
 from views.telemetry.names import SessionNames
 from views.telemetry.null import NullTelemetry
+from views.telemetry.playback_metrics import PlaybackSeries
 from views.telemetry.queue import OpsQueue
 from views.telemetry.room_rows import RoomRows
 from views.telemetry.rooms import Numbers, Rooms
@@ -30,16 +34,10 @@ log = logging.getLogger("fediviews.telemetry")
 
 
 class TelemetryHouse:
-    """``service`` takes every call; ``feed`` and the periodic work are there only where telemetry is on."""
+    """``service`` takes every call and ``desk`` every question; ``feed`` is there only where telemetry is on."""
 
-    def __init__(self) -> None:
-        self.service: TelemetryService = NullTelemetry()
-        self.feed: ViewerFeed | None = None
-        self._parts: _Parts | None = None
-
-    @classmethod
-    def build(
-        cls,
+    def __init__(
+        self,
         config: Config,
         *,
         clock: Clock,
@@ -50,20 +48,23 @@ class TelemetryHouse:
         names: SessionNames,
         notifier: Notifier,
         numbers: Callable[[], Numbers],
-    ) -> TelemetryHouse:
-        """``numbers`` is asked later: who counts viewers is built afterwards."""
-        house, settings = cls(), config.telemetry
-        if not settings.enabled:
-            return house
-        queue = OpsQueue(clock, metrics, max_waiting=settings.max_waiting)
-        telemetry = Telemetry(queue, NullTelemetry(), notifier, clock, metrics, max_workers=settings.max_viewers)
+    ) -> None:
+        """``numbers`` is asked later: who counts viewers is built afterwards. Raises ConfigError."""
+        settings = config.telemetry
+        node = "ND_" + secrets.token_hex(6)
+        self._clock = clock
+        self._live = live
+        self._places = places = Places(config, node=node, clock=clock, metrics=metrics, database=database)
+        self._queue = OpsQueue(clock, metrics, max_waiting=settings.max_waiting)
+        self._telemetry = telemetry = Telemetry(
+            self._queue, places.analytics, notifier, clock, metrics, node=node, max_workers=settings.max_viewers
+        )
         sole = config.storage.live.url is None
-        rooms = Rooms(telemetry, numbers, catalog, RoomRows(database), clock, sole=sole)
-        telemetry.rooms = rooms
-        house.service = telemetry
-        house.feed = ViewerFeed(
+        self._rooms = telemetry.rooms = Rooms(telemetry, numbers, catalog, RoomRows(database), clock, sole=sole)
+        self._on = settings.enabled
+        self._feed = ViewerFeed(
             telemetry,
-            rooms,
+            self._rooms,
             names,
             live.counters,
             live.progress,
@@ -72,65 +73,52 @@ class TelemetryHouse:
             resume_after_ms=config.views.viewer_lifetime_ms // 2,
             max_held=settings.max_viewers,
         )
-        house._parts = _Parts(queue, telemetry, rooms, house.feed, live, clock)
-        return house
+        self.service: TelemetryService = telemetry if self._on else NullTelemetry()
+        self.feed = self._feed if self._on else None
+        self.series = PlaybackSeries(metrics, settings.playback.max_label_sets)
+        interval_ms = settings.playback.interval_ms if self._on else None
+        self.desk = PlaybackDesk(self.service, names, places.book, self.series, interval_ms)
 
     def touched(self, video: Video) -> None:
         """Its number may have moved."""
-        if self._parts is not None:
-            self._parts.rooms.touched(video)
+        self._rooms.touched(video)
 
     async def start(self) -> None:
         """After the live store has its state back. Raises StorageUnavailable."""
-        if self._parts is not None:
-            await self._parts.start()
+        if self._on:
+            self._queue.start()
+            await self._rooms.start(await self._live.counters.watched(self._clock.now_ms()))
 
     async def look(self) -> None:
         """Who departed, which videos began and ended to be watched; about once a second."""
-        if self._parts is not None:
-            await self._parts.feed.look()
-            await self._parts.rooms.look()
+        if self._on:
+            await self._feed.look()
+            await self._rooms.look()
 
     async def flush(self) -> None:
-        """Send what players said since the last flush."""
+        """Put together what players said, and write down what was put together before."""
         self.service.flush_stats()
+        await self._places.write()
 
     async def tidy(self) -> None:
         """Forget whom another process saw leave."""
-        if self._parts is not None:
-            self._parts.telemetry.forget_idle()
-            self._parts.feed.tidy()
+        if self._on:
+            self._telemetry.forget_idle()
+            self._feed.tidy()
+
+    async def purge(self) -> None:
+        """Forget what is older than the configuration wants it kept."""
+        await self._places.purge()
+
+    async def forget_video(self, number: int) -> None:
+        await self._places.book.forget_video(number)
 
     async def stop(self) -> None:
-        if self._parts is not None:
-            await self._parts.stop()
-
-
-class _Parts:
-    def __init__(
-        self,
-        queue: OpsQueue,
-        telemetry: Telemetry,
-        rooms: Rooms,
-        feed: ViewerFeed,
-        live: LiveStores,
-        clock: Clock,
-    ) -> None:
-        self.queue = queue
-        self.telemetry = telemetry
-        self.rooms = rooms
-        self.feed = feed
-        self._live = live
-        self._clock = clock
-
-    async def start(self) -> None:
-        self.queue.start()
-        await self.rooms.start(await self._live.counters.watched(self._clock.now_ms()))
-
-    async def stop(self) -> None:
-        try:
-            await self.rooms.look()
-        except StorageUnavailable as problem:
-            log.warning("which videos are watched was not written down: %s", problem)
-        self.telemetry.flush_stats()
-        await self.queue.stop(STOP_LIMIT_MS)
+        if self._on:
+            try:
+                await self._rooms.look()
+            except StorageUnavailable as problem:
+                log.warning("which videos are watched was not written down: %s", problem)
+            self._telemetry.flush_stats()
+            await self._queue.stop(STOP_LIMIT_MS)
+        await self._places.stop()

@@ -27,6 +27,7 @@ from service.config.values import (
     Network,
     Rate,
     parse_file_or_url,
+    parse_http_url,
     parse_network,
     parse_path,
     parse_rate,
@@ -247,6 +248,25 @@ class Pages:
 
 
 @dataclass(frozen=True, slots=True)
+class Playback:
+    """How playing goes for viewers. ``interval_ms`` is told to players, which report so often."""
+
+    interval_ms: Annotated[int, Duration("1s", "5m")] = 15_000
+    max_age_ms: Annotated[int | None, Duration("1h", never=True)] = 30 * 86_400_000
+    max_label_sets: Annotated[int, Whole(0, 100_000)] = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryEvents:
+    """Where telemetry's records go. ``max_age_ms`` is of those in the database."""
+
+    log: bool = False
+    database: bool = False
+    max_age_ms: Annotated[int | None, Duration("1h", never=True)] = 7 * 86_400_000
+    opentelemetry: Annotated[str | None, Parsed(parse_http_url, "a URL", never=True)] = None
+
+
+@dataclass(frozen=True, slots=True)
 class Telemetry:
     """Who comes, plays and goes, and how well it plays. ``max_viewers`` are followed one by one at once."""
 
@@ -254,6 +274,8 @@ class Telemetry:
     max_viewers: Annotated[int, Whole(1, 100_000_000)] = 100_000
     max_waiting: Annotated[int, Whole(100, 10_000_000)] = 10_000
     flush_interval_ms: Annotated[int, Duration("100ms", "10m")] = 30_000
+    playback: Playback = Playback()
+    events: TelemetryEvents = TelemetryEvents()
 
 
 @dataclass(frozen=True, slots=True)

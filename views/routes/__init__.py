@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from views.routes import channels, page_stats, pages, player, replay, resume, server, stats, videos, viewers
+from views.routes import channels, page_stats, pages, playback, player, replay, resume, server, stats, videos, viewers
 from views.routes.access import Access
 from views.routes.push import ViewerPush
 from views.routes.services import ViewsApi
@@ -32,4 +32,6 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
         page_stats.setup(router, api, access, api.pages)
     if api.replays is not None:
         replay.setup(router, api, access, api.replays)
+    if api.playback is not None:
+        playback.setup(router, api, access, api.playback)
     return push

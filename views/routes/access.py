@@ -114,9 +114,15 @@ class Access:
         A private video is shown to host and admin tokens and to a viewer token made for it; to everybody else it does
         not exist, in the same words as one that really does not.
         """
+        return await self.may_know(request.match_info["id"], principal, token)
+
+    async def may_know(
+        self, named: str, principal: Principal | None, token: ViewerToken | Refused | None = None
+    ) -> Video | Refused:
+        """As ``visible``, of the video that ``named`` names."""
         if isinstance(token, Refused):
             return token
-        video = await self.find(request.match_info["id"])
+        video = await self.find(named)
         if isinstance(video, Refused):
             return video
         if token is not None and (video is None or token.video != video.uuid):

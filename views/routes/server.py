@@ -33,7 +33,8 @@ class ServerRoutes:
 
     async def config(self, _request: web.Request) -> web.StreamResponse:
         """What a player reads before it reports: the periods are milliseconds, null is "do not report"."""
-        settings = self._api.settings
+        settings, desk = self._api.settings, self._api.playback
+        interval_ms = None if desk is None else desk.interval_ms
         return json(
             {
                 "instance": {"name": settings.instance_name},
@@ -46,7 +47,9 @@ class ServerRoutes:
                         }
                     }
                 },
-                "openTelemetry": {"metrics": {"enabled": False, "playbackStatsInterval": 15_000}},
+                "openTelemetry": {
+                    "metrics": {"enabled": interval_ms is not None, "playbackStatsInterval": interval_ms or 15_000}
+                },
             }
         )
 

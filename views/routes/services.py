@@ -23,6 +23,7 @@ from views.routes.honesty import ReportRules
 from views.sessions import Identity, ViewerTokens
 from views.sharing import Sharing
 from views.stats.model import Statistics
+from views.telemetry.desk import PlaybackDesk
 from views.telemetry.null import NullTelemetry
 from views.telemetry.service import TelemetryService
 from views.viewers import Viewers
@@ -86,6 +87,7 @@ class ViewsApi:
     geo_attribution: Callable[[], str | None] = _nothing
     place_headers: PlaceHeaders | None = None
     telemetry: TelemetryService = field(default_factory=NullTelemetry)
+    playback: PlaybackDesk | None = None
     shedder: Shedder | None = None
     rules: ReportRules = field(default_factory=ReportRules)
     pages: Pages | None = None

@@ -17,6 +17,7 @@ from foundation.principal import Role
 from foundation.problems import invalid_params
 from views.channel_totals import Channels, Seen
 from views.routes.access import Access
+from views.routes.playback_body import playback_answer
 from views.routes.replies import Handler, add_resource, guarded, refusal
 from views.routes.services import ViewsApi
 from views.routes.stats_body import agents_answer, overall_answer, retention_answer, timeseries_answer
@@ -30,6 +31,7 @@ from views.routes.stats_subjects import (
     VideoFinder,
 )
 from views.stats.model import Metric, Statistics
+from views.telemetry.quality_book import QualityBook
 
 LIVE = Refused("live_video", "A live stream has no retention", 400)
 
@@ -119,6 +121,22 @@ class StatsRoutes:
 
         return handler
 
+    def playback(self, finder: Finder, book: QualityBook) -> Handler:
+        """How it plays for those whose players say so. Ours."""
+
+        async def handler(request: web.Request) -> web.StreamResponse:
+            judged = await self._judge(request, finder)
+            if isinstance(judged, web.Response):
+                return judged
+            subject, bounds = judged
+            assert subject.scope.videos is not None
+            quality = await book.quality(subject.scope.videos[0], *bounds.within)
+            overall = await self._statistics.overall(subject.scope, *bounds.within)
+            answer = playback_answer(quality, overall.total_viewers, book.as_of_ms)
+            return answer.response(csv=bounds.csv)
+
+        return handler
+
     async def _series(self, subject: Subject, metric: Metric, bounds: Bounds) -> web.Response:
         start_ms, end_ms = bounds.within
         if start_ms is None or end_ms is None:
@@ -164,5 +182,7 @@ def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, statistics: 
         "/api/v1/server/stats/timeseries/{metric}": routes.timeseries(instance),
         "/api/v1/server/stats/user-agent": routes.user_agents(instance),
     }
+    if api.playback is not None:
+        handlers["/api/v1/videos/{id}/stats/playback"] = routes.playback(video, api.playback.book)
     for path, handler in handlers.items():
         add_resource(router, path, {"GET": guarded(access, handler)})

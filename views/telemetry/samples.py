@@ -65,7 +65,8 @@ _OTHERS = ("latency_ms", "jitter_ms", "startup_ms", "bitrate", "layer", "score")
 
 class Stat(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What all samples of one track and direction in one period come to. ``bytes`` … ``errors`` are sums,
-    ``latency_ms``, ``jitter_ms`` and ``startup_ms`` maxima, ``layer`` is the highest and ``bitrate`` its highest there;
+    ``latency_ms``, ``jitter_ms`` and ``startup_ms`` maxima, ``layer`` is the highest and ``bitrate`` its highest there,
+    ``span_ms`` is the time of all samples, which may overlap or leave gaps between ``start_ms`` and ``end_ms``;
     ``score`` is the mean of the scores that were given, beside the least and the median."""
 
     track: str
@@ -73,6 +74,7 @@ class Stat(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     start_ms: int
     end_ms: int
     samples: int
+    span_ms: int = 0
     bytes: int = 0
     segments: int = 0
     failed: int = 0
@@ -115,6 +117,7 @@ def coalesce(samples: Iterable[Sample]) -> Stat | None:
         start_ms=min(sample.start_ms for sample in good),
         end_ms=last.end_ms,
         samples=len(good),
+        span_ms=sum(sample.end_ms - sample.start_ms for sample in good),
         **{name: sum(getattr(sample, name) for sample in good) for name in COUNTERS},
         latency_ms=max(sample.latency_ms for sample in good),
         jitter_ms=max(sample.jitter_ms for sample in good),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
@@ -44,9 +43,10 @@ class Telemetry(TrackBooks, HouseBooks):
         clock: Clock,
         metrics: Metrics,
         *,
+        node: str,
         max_workers: int = 100_000,
     ) -> None:
-        super().__init__(queue, analytics, clock, metrics, "ND_" + secrets.token_hex(6))
+        super().__init__(queue, analytics, clock, metrics, node)
         self._notifier = notifier
         self._workers = Workers(max_workers)
         self.rooms: RoomHolder | None = None

@@ -244,6 +244,28 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", name=op.f("pk_peers")),
     )
     op.create_table(
+        "playback_sums",
+        sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("participant", sa.String(length=40), nullable=False),
+        sa.Column("height", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("span_ms", sa.BigInteger(), nullable=False),
+        sa.Column("stalls", sa.BigInteger(), nullable=False),
+        sa.Column("stall_ms", sa.BigInteger(), nullable=False),
+        sa.Column("switches", sa.BigInteger(), nullable=False),
+        sa.Column("errors", sa.BigInteger(), nullable=False),
+        sa.Column("frames", sa.BigInteger(), nullable=False),
+        sa.Column("dropped_frames", sa.BigInteger(), nullable=False),
+        sa.Column("latency_ms", sa.BigInteger(), nullable=False),
+        sa.Column("latencies", sa.BigInteger(), nullable=False),
+        sa.Column("startup_ms", sa.BigInteger(), nullable=False),
+        sa.Column("startups", sa.BigInteger(), nullable=False),
+        sa.Column("bytes", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("video_number", "at_ms", "participant", "height", name=op.f("pk_playback_sums")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ix_playback_sums_at", "playback_sums", ["at_ms"], unique=False)
+    op.create_table(
         "remote_views",
         sa.Column("activity", sa.LargeBinary(length=32), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
@@ -309,6 +331,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("video_number", "kind", "unit_s", "at_ms", "name", name=op.f("pk_stay_traits")),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "telemetry_records",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.Column("record", sa.String(length=24), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("room", sa.String(length=36), nullable=False),
+        sa.Column("participant", sa.String(length=40), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_telemetry_records")),
+    )
+    op.create_index("ix_telemetry_records_at", "telemetry_records", ["at_ms"], unique=False)
+    op.create_index("ix_telemetry_records_room", "telemetry_records", ["room", "at_ms"], unique=False)
     op.create_table(
         "telemetry_rooms",
         sa.Column("video_number", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -88,7 +88,7 @@ class Desk:
         self.analytics = RecordingAnalytics()
         self.queue = OpsQueue(clock, self.metrics)
         self.telemetry = Telemetry(
-            self.queue, self.analytics, self.notifier, clock, self.metrics, max_workers=max_workers
+            self.queue, self.analytics, self.notifier, clock, self.metrics, node="ND_1", max_workers=max_workers
         )
         self.names = SessionNames(SECRET)
         self.room = Room(video())
