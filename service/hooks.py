@@ -12,7 +12,7 @@ from foundation.metrics import Metrics
 from outbox.webhooks.hooks import Hook
 from outbox.webhooks.notifier import Webhooks
 from outbox.webhooks.queue import Settled
-from outbox.webhooks.sender import WebhookSender
+from outbox.webhooks.sender import Tried, WebhookSender
 from service import VERSION
 from service.config import Config, Webhook
 from service.parts import USER_AGENT, Ground
@@ -96,6 +96,15 @@ def telling(telemetry: TelemetryService) -> Callable[[Hook, Settled], None]:
         )
 
     return processed
+
+
+async def try_hooks(config: Config, clock: Clock) -> list[tuple[Hook, Tried]]:
+    """Sends every configured receiver a test event and says what came of it; needs no running service."""
+    post = posting(config, clock, Metrics())
+    try:
+        return [(hook, await post.sender.test(hook)) for hook in hooks_of(config)]
+    finally:
+        await post.close()
 
 
 def webhooks(ground: Ground, post: Posting) -> Webhooks:

@@ -88,11 +88,13 @@ class LivekitReceiver:
             return Refused("no_livekit", "no LiveKit server is configured here", 404)
         if request.content_type not in (CONTENT_TYPE, "application/json"):
             return Refused("content_type", f"send {CONTENT_TYPE}", 415)
+        tokens = request.headers.getall("Authorization", [])
+        if len(tokens) != 1:
+            return Refused("webhook_unsigned", "no token, or several", 401)
         body = await read_body(request, self._max_body_bytes, deadline_ms=self._body_timeout_ms)
         if isinstance(body, Refused):
             return body
-        tokens = request.headers.getall("Authorization", [])
-        vouched = verify(tokens[0] if len(tokens) == 1 else None, body, self._secrets, self._clock.now_ms())
+        vouched = verify(tokens[0], body, self._secrets, self._clock.now_ms())
         if isinstance(vouched, Refused):
             return vouched
         event = parse(body)

@@ -17,7 +17,10 @@ from outbox.webhooks.queue import Settled, Waiting, WebhookQueue
 from outbox.webhooks.sender import Tried, WebhookSender
 
 RETRY = RetryPolicy(first_ms=1_000, max_ms=300_000, poison_after=5)
-"""How long a receiver that does not answer is left alone; when an event that it alone stumbles over is given up."""
+"""How long a receiver that does not answer is left alone; after how many tries an event that breaks it is given up."""
+
+ALONE_MS = 3_600_000
+"""How long such an event is tried at least, while nothing else is taken either: the receiver may be what is broken."""
 
 WINDOW = 200
 """Events read at once."""
@@ -34,8 +37,11 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Trouble:
-    """Of one event that the receiver answers with a server's error."""
+    """Of one event that the receiver answers with a server's error: since when (``taken`` events ago), until when its
+    resource waits."""
 
+    first_ms: int
+    taken: int
     failures: int = 0
     until_ms: int = 0
 
@@ -65,6 +71,7 @@ class HookDelivery:
         may_deliver: Callable[[str], bool],
         settled: Callable[[Hook, Settled], None],
         retry: RetryPolicy = RETRY,
+        alone_ms: int = ALONE_MS,
     ) -> None:
         self.hook = hook
         self._queue = queue
@@ -74,6 +81,8 @@ class HookDelivery:
         self._may_deliver = may_deliver
         self._settled = settled
         self._retry = retry
+        self._alone_ms = alone_ms
+        self._taken = 0
         self._failures = 0
         self._not_before_ms = 0
         self._troubles: dict[str, _Trouble] = {}
@@ -163,6 +172,7 @@ class HookDelivery:
                 self._attempts[item.seq] = self._attempts.get(item.seq, 0) + 1
                 tried = await self._sender.send(self.hook, with_dropped(item.body, untold))
             if tried.delivered:
+                self._taken += 1
                 self._troubles.pop(item.resource, None)
                 done.settled.append(self._over(item, "delivered", tried.reason, tried.status))
             elif tried.meaning is Meaning.REFUSED:
@@ -177,14 +187,16 @@ class HookDelivery:
                 return
 
     def _given_up(self, item: Waiting, tried: Tried) -> bool:
-        """The receiver's own error at this event: its resource waits, the others do not; at last it is given up."""
-        trouble = self._troubles.setdefault(item.resource, _Trouble())
+        """The receiver's own error at this event: its resource waits, the others do not. It is given up when the
+        receiver stumbles over it again and again and takes others meanwhile."""
+        now_ms = self._clock.monotonic_ms()
+        trouble = self._troubles.setdefault(item.resource, _Trouble(now_ms, self._taken))
         trouble.failures += 1
-        if trouble.failures >= self._retry.poison_after:
+        to_blame = self._taken > trouble.taken or now_ms - trouble.first_ms > self._alone_ms
+        if trouble.failures >= self._retry.poison_after and to_blame:
             del self._troubles[item.resource]
             return True
-        wait_ms = self._retry.wait_ms(trouble.failures, self._random, tried.retry_after_s)
-        trouble.until_ms = self._clock.monotonic_ms() + wait_ms
+        trouble.until_ms = now_ms + self._retry.wait_ms(trouble.failures, self._random, tried.retry_after_s)
         return False
 
     async def _judge(self, done: _Round, held: int) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import signal
 import time
 from typing import Any
 
 import pytest
-from integration.conftest import MakeInstance, befriend
+from integration.conftest import MakeInstance, Spawn, befriend
 from integration.house import UUID, Instance, wait_until
 from integration.peertube import PeerTube
 from livekit_server import KEY as LIVEKIT_KEY
@@ -14,7 +16,9 @@ from livekit_server import ROOM, LivekitServer, sign
 from livekit_server import SECRET as LIVEKIT_SECRET
 from receiver import KEY, SECRET, Receiver
 
-from service.config import Livekit, LivekitKey, LivekitRoom, Secret, Webhook
+from foundation.clock import SystemClock
+from service.config import Config, Livekit, LivekitKey, LivekitRoom, Secret, Webhook
+from service.hooks import try_hooks
 
 
 @pytest.fixture
@@ -152,3 +156,41 @@ async def test_an_administrator_sees_how_it_does_and_tests_it(ours: Instance, re
     assert (one["dropped"], one["failures"], one["lastError"]) == (0, 0, None)
     assert one["sent"] >= 1
     assert SECRET not in str(one)
+
+
+def yaml_of(receiver: Receiver, **more: Any) -> list[dict[str, Any]]:
+    return [{"url": receiver.url, "key": KEY, "secret": SECRET, **more}]
+
+
+VIDEO = [{"uuid": UUID, "name": "Big Buck Bunny", "duration": "596s"}]
+
+
+async def test_a_counted_view_survives_being_killed(spawn: Spawn, receiver: Receiver) -> None:
+    receiver.answer = lambda _: 503
+    process = spawn(webhooks=yaml_of(receiver, include=["view_counted"]), videos=VIDEO)
+    client = await process.start()
+    assert await client.view("anna") == "counted"
+    await process.end(signal.SIGKILL)
+    receiver.answer = lambda _: 200
+    await process.start()
+    await wait_until(lambda: receiver.events("view_counted"))
+    assert [event["count"] for event in receiver.events()] == [1]
+
+
+async def test_receivers_change_on_hup(spawn: Spawn, receiver: Receiver) -> None:
+    process = spawn(videos=VIDEO)
+    client = await process.start()
+    assert await client.view("anna") == "counted"
+    await process.reload({"webhooks": yaml_of(receiver, include=["view_counted"])}, "configuration reloaded: webhooks")
+    assert await client.view("bert") == "counted"
+    await wait_until(lambda: receiver.events("view_counted"))
+    assert [event["views"] for event in receiver.events()] == [2]
+
+
+async def test_without_a_running_service(receiver: Receiver) -> None:
+    """As ``fediviews doctor`` does it."""
+    private = dataclasses.replace(hook(receiver), allow_private_addresses=True)
+    config = Config(webhooks=(private, hook(receiver)))
+    tried = [(one.delivered, one.reason) for _, one in await try_hooks(config, SystemClock())]
+    assert tried == [(True, "status_200"), (False, "scheme_refused")]
+    assert words(receiver) == ["test"]
