@@ -115,4 +115,5 @@ def webhooks(ground: Ground, post: Posting) -> Webhooks:
         clock=ground.clock,
         metrics=ground.metrics,
         random=random.random,
+        may_deliver=lambda hook: ground.together.leases.holds(f"webhook {hook}"),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from foundation.errors import StorageUnavailable
@@ -34,8 +33,9 @@ class LivekitHouse:
 
     def tasks(self) -> list[Task]:
         return [
+            Task("greet LiveKit participants", self.presence.greet, self.presence.greet_ms),
             Task("refresh LiveKit participants", self.presence.refresh, self.presence.period_ms),
-            Task("forget LiveKit participants that left", self.presence.purge, PURGE_EVERY_MS),
+            Task("forget LiveKit participants that left", self.presence.purge, PURGE_EVERY_MS, once=True),
         ]
 
     def replace(self, config: Config) -> None:
@@ -43,7 +43,10 @@ class LivekitHouse:
         self.presence.replace(_rooms(config))
 
 
-def livekit_house(ground: Ground, views: ViewsTower, may_refresh: Callable[[], bool] = lambda: True) -> LivekitHouse:
+LEASE = "livekit rooms"
+
+
+def livekit_house(ground: Ground, views: ViewsTower) -> LivekitHouse:
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     participants = Participants(ground.database, also_count=frozenset(word.value for word in config.livekit.also_count))
     presence = RoomPresence(
@@ -55,7 +58,7 @@ def livekit_house(ground: Ground, views: ViewsTower, may_refresh: Callable[[], b
         rooms=_rooms(config),
         participant_max_ms=config.livekit.participant_max_ms,
         viewer_lifetime_ms=config.views.viewer_lifetime_ms,
-        may_refresh=may_refresh,
+        may_refresh=lambda: ground.together.leases.holds(LEASE),
     )
     receiver = LivekitReceiver(
         secrets=_secrets(config),

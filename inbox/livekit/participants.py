@@ -92,11 +92,12 @@ class Participants:
 
         return await self._database.write(work)
 
-    async def present(self, after: tuple[str, str], limit: int) -> list[Present]:
-        """Viewers in rooms, in the order of their keys, those after ``after``."""
+    async def present(self, after: tuple[str, str], limit: int, before_ms: int) -> list[Present]:
+        """Viewers in rooms, in the order of their keys, those after ``after``; without those who came, or of whom
+        anything was said, at ``before_ms`` or later."""
         query = (
             select(livekit_participants)
-            .where(self._is_viewer(), tuple_(_row.room_sid, _row.sid) > after)
+            .where(self._is_viewer(), tuple_(_row.room_sid, _row.sid) > after, _row.seen_ms < before_ms)
             .order_by(_row.room_sid, _row.sid)
             .limit(limit)
         )

@@ -16,6 +16,7 @@ from views.sections import MAX_POSITION_S
 BATCH = 500
 """Participants read at once."""
 LONGEST_PERIOD_MS = 40_000
+GREET_MS = 1_000
 
 _logger = logging.getLogger(__name__)
 
@@ -37,10 +38,11 @@ class Watched(Protocol):
 
 
 class RoomPresence:
-    """``refresh`` reports for everybody who is there, as their players would; how often is ``period_ms``.
+    """``refresh`` reports for everybody who is there, as their players would, every ``period_ms``. ``greet`` does so
+    once more for who just came, every ``greet_ms``: that proves to telemetry that it plays.
 
     ``rooms`` maps a room's name to the uuid of the video of ours that it is. ``participant_max_ms``: who is there for
-    so long has left, and nobody said so. ``may_refresh``: of several processes one is enough.
+    so long has left, and nobody said so. ``may_refresh``: of several processes one is enough, the others only count.
     """
 
     def __init__(
@@ -63,9 +65,13 @@ class RoomPresence:
         self._rooms = dict(rooms)
         self._participant_max_ms = participant_max_ms
         self._may_refresh = may_refresh
-        self._went: set[tuple[str, bytes]] = set()
+        self._went: dict[tuple[str, bytes], int] = {}
+        self._messages = 0
+        self._greeted = 0
         self._known = 0
+        self._came: dict[tuple[str, bytes], Present] = {}
         self.period_ms = max(100, min(LONGEST_PERIOD_MS, viewer_lifetime_ms // 3))
+        self.greet_ms = min(GREET_MS, self.period_ms)
         metrics.gauge_from("fediviews_livekit_participants", "Participants of LiveKit's rooms", lambda: self._known)
 
     @property
@@ -93,29 +99,41 @@ class RoomPresence:
         next refresh does, or the viewer's own end."""
         now_ms = self._clock.now_ms()
         self._known = max(0, self._known + len(change.came) - len(change.went))
-        self._went.update((one.room, one.viewer) for one in change.went)
-        self._went.difference_update((one.room, one.viewer) for one in change.came)
+        self._messages += 1
+        self._went.update({(one.room, one.viewer): self._messages for one in change.went})
+        for one in change.came:
+            self._went.pop((one.room, one.viewer), None)
+        self._came.update({(one.room, one.viewer): one for one in change.came})
+        for one in change.went:
+            self._came.pop((one.room, one.viewer), None)
         try:
             await self._report(change.went, now_ms, leave=True)
             await self._report(change.came, now_ms, leave=False)
         except StorageUnavailable as problem:
             _logger.warning("a participant of a LiveKit room is late: %s", problem)
 
+    async def greet(self) -> int:
+        """Who came since the last time still watches; how many. This process alone does it: it took the message."""
+        came, self._came = self._came, {}
+        # A batch that was read before the last greeting has been reported by now.
+        self._went = {who: message for who, message in self._went.items() if message > self._greeted}
+        self._greeted = self._messages
+        return await self._report(list(came.values()), self._clock.now_ms(), leave=False, as_of=self._messages)
+
     async def refresh(self) -> int:
         """Everybody who is there still watches; how many. Raises StorageUnavailable."""
-        if not self._rooms or not self._may_refresh():
-            return 0
-        if not self._known and not await self._count():
+        if not self._rooms or not await self._count() or not self._may_refresh():
             return 0
         now_ms = self._clock.now_ms()
         lost = await self._participants.lose(now_ms - self._participant_max_ms, now_ms)
         await self._report(lost, now_ms, leave=True)
         after, count = ("", ""), 0
         while True:
-            self._went.clear()
-            batch = await self._participants.present(after, BATCH)
+            # Newcomers are greeted by the process that heard of them: two at once would both say that they play.
+            as_of = self._messages
+            batch = await self._participants.present(after, BATCH, now_ms - 2 * self.greet_ms)
             # Whoever left while the batch was read or reported must not be called back.
-            count += await self._report(batch, self._clock.now_ms(), leave=False, skip_gone=True)
+            count += await self._report(batch, self._clock.now_ms(), leave=False, as_of=as_of)
             if len(batch) < BATCH:
                 break
             after = (batch[-1].room_sid, batch[-1].sid)
@@ -130,12 +148,13 @@ class RoomPresence:
         self._known = await self._participants.count()
         return self._known
 
-    async def _report(self, present: Sequence[Present], now_ms: int, *, leave: bool, skip_gone: bool = False) -> int:
+    async def _report(self, present: Sequence[Present], now_ms: int, *, leave: bool, as_of: int | None = None) -> int:
         reported = 0
         for number, one in enumerate(present, 1):
             if number % 100 == 0:
                 await self._clock.sleep_ms(0)
-            if skip_gone and (one.room, one.viewer) in self._went:
+            if as_of is not None and self._went.get((one.room, one.viewer), 0) > as_of:
+                # It left after this list of who is there was made.
                 continue
             video = await self.video(one.room)
             if video is None:

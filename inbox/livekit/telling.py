@@ -30,9 +30,6 @@ class RoomTelling:
                 telemetry.room_started(room)
             case "room_finished":
                 telemetry.room_ended(room)
-            case "participant_joined" if change.came:
-                # LiveKit says it once media flows: nothing has to prove any more that it plays.
-                telemetry.participant_active(room, participant)
             case "participant_connection_aborted" if not change.went:
                 telemetry.participant_left(room, participant)
             case "track_published" if event.track is not None:

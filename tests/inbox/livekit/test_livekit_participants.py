@@ -33,7 +33,7 @@ class Room:
 
     async def present(self) -> list[bytes]:
         found, after = [], ("", "")
-        while batch := await self.participants.present(after, 2):
+        while batch := await self.participants.present(after, 2, NOW_MS + 1):
             found += [one.viewer for one in batch]
             after = (batch[-1].room_sid, batch[-1].sid)
         return sorted(found)
@@ -53,6 +53,12 @@ async def test_who_comes_is_there_until_it_leaves(room: Room) -> None:
     went = await room.take(room.server.left("anna"))
     assert [one.viewer for one in went.went] == [key("anna")]
     assert await room.present() == [key("bert")]
+
+
+async def test_newcomers_are_left_to_who_heard_of_them(room: Room) -> None:
+    await room.take(room.server.joined("anna"))
+    assert await room.participants.present(("", ""), 10, NOW_MS) == []
+    assert len(await room.participants.present(("", ""), 10, NOW_MS + 1)) == 1
 
 
 async def test_a_message_that_is_said_again_changes_nothing(room: Room) -> None:
@@ -146,5 +152,7 @@ async def test_every_order_of_messages_ends_alike(room: Room) -> None:
         ]
         for at in order:
             await room.take(messages[at])
-        present = [one for one in await room.participants.present(("", ""), 1_000) if one.room == server.name]
+        present = [
+            one for one in await room.participants.present(("", ""), 1_000, NOW_MS + 1) if one.room == server.name
+        ]
         assert [one.viewer for one in present] == [key("bert")], order
