@@ -49,6 +49,7 @@ from service.pages import Pages
 from service.parts import VIDEO_NEWS, Ground, ViewsTower, federation_tower, grants_of, policy_of, views_api, views_tower
 from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
+from service.scripts import Scripts
 from service.stores import live_stores, open_database, spool_of
 from service.tasks import Task, TaskRunner
 from service.together import together
@@ -187,6 +188,7 @@ class Service:
         livekit_routes.setup_routes(app.router, self.livekit.receiver)
         pages = Pages(federation.identity)
         pages.setup(app)
+        Scripts(VERSION).setup(app)
         guard = self._require_signature if config.federation.signed_fetch else None
         offers = Offers(
             VERSION,

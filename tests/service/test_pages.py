@@ -189,8 +189,9 @@ async def test_browsers_report_from_the_sites_own_origins_alone(build: Build) ->
         assert headers["Cache-Control"] == "no-store"
         for origin in ("https://evil.example", "http://blog.example", "null"):
             status, problem, headers = await web.ask("POST", path, body, Origin=origin)
+            # A page may read that it was refused, so that its script stops.
             assert (status, problem["code"]) == (403, "origin_refused")
-            assert "Access-Control-Allow-Origin" not in headers
+            assert headers["Access-Control-Allow-Origin"] == "*"
         asking = {"Origin": ORIGIN, "Access_Control_Request_Method": "POST"}
         status, _, headers = await web.ask("OPTIONS", path, **asking)
         assert (status, headers["Access-Control-Allow-Origin"]) == (204, ORIGIN)
@@ -216,7 +217,7 @@ async def test_too_much_to_do_sends_beacons_away_first(build: Build) -> None:
     web = await build()
     web.service.ground.shedder.level = Load.PAGE_BEACON
     status, problem, headers = await web.ask("POST", "/api/v1/pages/views", {"site": BLOG, "path": "/"}, Origin=ORIGIN)
-    assert (status, problem["code"], headers["Access-Control-Allow-Origin"]) == (503, "overloaded", ORIGIN)
+    assert (status, problem["code"], headers["Access-Control-Allow-Origin"]) == (503, "overloaded", "*")
     assert int(headers["Retry-After"]) > 0
 
 

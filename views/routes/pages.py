@@ -32,6 +32,7 @@ from views.routes.services import ViewsApi
 _ORIGIN_REFUSED = Refused("origin_refused", "This origin may not report for the site", 403)
 
 _METHODS = "OPTIONS, POST"
+_EXPOSED = "Retry-After, X-Stats"
 _ANSWERS = {outcome: "counted" if outcome is Outcome.COUNTED else f"ignored: {outcome.value}" for outcome in Outcome}
 
 
@@ -59,25 +60,25 @@ class PageRoutes:
         address = self._access.address(request)
         limited = self._access.throttle(request, address)
         if limited is not None:
-            return self._refuse(refusal(limited), self._cors_of_any(origin))
+            return self._refuse(refusal(limited))
         raw = await read_body(request, MAX_BODY)
         if isinstance(raw, Refused):
-            return self._refuse(refusal(raw), self._cors_of_any(origin))
+            return self._refuse(refusal(raw))
         said = parse_page_report(raw)
         if isinstance(said, BadBody):
-            return self._refuse(invalid_params(said.params), self._cors_of_any(origin))
+            return self._refuse(invalid_params(said.params))
         site = self._pages.sites.find(said.site)
         if isinstance(site, Refused):
-            return self._refuse(refusal(site), self._cors_of_any(origin))
+            return self._refuse(refusal(site))
         if origin is not None and origin.lower() not in site.origins:
-            return self._refuse(refusal(_ORIGIN_REFUSED), {})
+            return self._refuse(refusal(_ORIGIN_REFUSED))
         cors = _cors(origin)
         if self._shedder is not None and not self._shedder.allows(Load.PAGE_BEACON):
-            return self._refuse(refusal(self._shedder.refusal()), cors)
+            return self._refuse(refusal(self._shedder.refusal()))
         try:
             outcome = await self._take(request, site, said, address, heartbeat)
         except StorageUnavailable:
-            return self._refuse(unavailable(), cors)
+            return self._refuse(unavailable())
         headers = {**cors, "Cache-Control": "no-store", "X-Stats": _ANSWERS[outcome]}
         return web.Response(status=204, headers=headers)
 
@@ -115,8 +116,9 @@ class PageRoutes:
 
     async def preflight(self, request: web.Request) -> web.Response:
         """Which site it is about stands in the body that has not been sent yet: any of theirs may go on."""
+        origin = request.headers.get(hdrs.ORIGIN)
         headers = {
-            **self._cors_of_any(request.headers.get(hdrs.ORIGIN)),
+            **_cors(origin if origin is not None and self._pages.sites.is_origin(origin.lower()) else None),
             "Allow": _METHODS,
             "Access-Control-Allow-Methods": _METHODS,
             "Access-Control-Allow-Headers": "Content-Type",
@@ -127,15 +129,12 @@ class PageRoutes:
     async def not_allowed(self, _request: web.Request) -> web.Response:
         return problem(405, "Method Not Allowed", headers={"Allow": _METHODS})
 
-    def _cors_of_any(self, origin: str | None) -> Mapping[str, str]:
-        """So that a page may read why its report was refused."""
-        return _cors(origin if origin is not None and self._pages.sites.is_origin(origin.lower()) else None)
-
-    def _refuse(self, response: web.Response, cors: Mapping[str, str]) -> web.Response:
+    def _refuse(self, response: web.Response) -> web.Response:
+        """Any page may read why its report was refused: else a script could not know when to stop."""
         count = self._refused.get(response.status)
         if count is not None:
             count()
-        response.headers.update(cors)
+        response.headers.update({"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": _EXPOSED})
         response.headers["Cache-Control"] = "no-store"
         return response
 
@@ -146,7 +145,7 @@ def _cors(origin: str | None) -> Mapping[str, str]:
     return {
         "Vary": "Origin",
         "Access-Control-Allow-Origin": origin,
-        "Access-Control-Expose-Headers": "Retry-After, X-Stats",
+        "Access-Control-Expose-Headers": _EXPOSED,
     }
 
 
