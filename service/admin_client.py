@@ -16,6 +16,7 @@ from foundation.principal import Role
 from service.config import Config
 from service.config.admin_token import FILE_NAME, generate_admin_token
 from service.peer_table import peer_lines, refusal_lines, undelivered_lines
+from service.video_table import stats_lines, video_lines
 
 TIMEOUT_S = 30
 
@@ -84,6 +85,27 @@ async def judge_undelivered(config: Config, verdict: str, host: str, activity_id
     return 0
 
 
+async def print_videos(config: Config, *, count: int, live: bool, as_json: bool = False) -> int:
+    """The newest ``count``, or those that are live; private ones too."""
+    chosen = urlencode({"count": count, "sort": "-publishedAt", **({"isLive": "true"} if live else {})})
+    found = (await _ask(config, "GET", f"/api/v1/videos?{chosen}"))["data"]
+    _print(found, lambda videos, _: video_lines(videos), as_json)
+    return 0
+
+
+async def print_stats(config: Config, video: str, *, as_json: bool = False) -> int:
+    """What there is to know of one video: who watches it now, and its statistics where it is ours."""
+    path = f"/api/v1/videos/{quote(video, safe='')}"
+    shown = await _ask(config, "GET", path)
+    answers = {"video": shown, "viewers": await _ask(config, "GET", f"{path}/viewers"), "overall": {}, "userAgent": {}}
+    if shown["isLocal"]:
+        answers["overall"] = await _ask(config, "GET", f"{path}/stats/overall")
+        answers["userAgent"] = await _ask(config, "GET", f"{path}/stats/user-agent")
+    said = json.dumps(answers, indent=2) if as_json else "\n".join(stats_lines(*answers.values()))
+    print(said)
+    return 0
+
+
 def _print(
     data: list[dict[str, Any]], lines: Callable[[Sequence[dict[str, Any]], int], list[str]], as_json: bool
 ) -> None:
@@ -103,6 +125,8 @@ async def _ask(config: Config, method: str, path: str, body: object = None) -> A
             said = await answer.json(content_type=None) if answer.content_length != 0 else None
     except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
         raise AdminError(f"no answer from {url}: is `fediviews serve` running with this config? ({problem})") from None
+    if answer.status == 401:
+        raise AdminError("the service does not know this token: it was started with other tokens; send it SIGHUP")
     if answer.status >= 400:
         detail = said.get("detail") if isinstance(said, dict) else None
         raise AdminError(f"{method} {path}: {answer.status} {detail or answer.reason}")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from aiohttp import web
 
 from federation import routes as identity_routes
+from federation.actors import ActorClient
 from federation.discovery import Offers
 from federation.keys import load_public_key
 from federation.signatures.verifier import SignedRequest, inspect
@@ -38,6 +40,8 @@ from service.config import (
     with_reloadable,
 )
 from service.directory import ServiceDirectory
+from service.doctor import routes as doctor_routes
+from service.doctor.model import Surroundings
 from service.doors import entrance, outbox, outlet
 from service.hooks import hooks_of, posting, telling, webhooks
 from service.housekeeping import Housekeeping
@@ -239,6 +243,7 @@ class Service:
         delivery_routes.setup_routes(
             app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.elsewhere.hurry
         )
+        doctor_routes.setup_routes(app.router, tokens=self.tokens, around=self._surroundings)
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
         health.setup_routes(
             app.router,
@@ -434,6 +439,19 @@ class Service:
 
     async def _has_channel(self, name: str) -> bool:
         return await self.directory.channel(name) is not None
+
+    def _surroundings(self) -> Surroundings:
+        ground, federation = self.ground, self.federation
+        return Surroundings(
+            config=self.config,
+            clock=ground.clock,
+            http=federation.asking,
+            database=ground.database,
+            keys=federation.ring.keys,
+            identity=self.directory.identity,
+            actors=partial(ActorClient, signing=federation.signing),
+            proxy_hint=self.views.sharing.hint,
+        )
 
     def _is_actor_path(self, path: str) -> bool:
         identity = self.federation.identity

@@ -12,6 +12,7 @@ from typing import Any
 
 from foundation.errors import ConfigError, FediviewsError
 from service import VERSION, admin_client
+from service.completion import SHELLS, script
 from service.config import check_config, load_config
 from service.sigtool.arguments import add_arguments as add_sigtool_arguments
 
@@ -104,6 +105,19 @@ def _parser() -> argparse.ArgumentParser:
         "--off", type=int, default=0, help="seconds by which two clocks are wrong (default: %(default)s)"
     )
     simulation.add_argument("--seed", type=int, default=1, help="the same seed, the same course (default: %(default)s)")
+    examined = add("doctor", _doctor, "look whether everything is as it has to be, and say what to do where it is not")
+    examined.add_argument("--json", action="store_true", help="as GET /api/v1/server/doctor says it")
+    listed = add("videos", _videos, "list the newest videos that a running service knows, with viewers and views")
+    listed.add_argument("--count", type=int, default=25, help="so many at most, up to 100 (default: %(default)s)")
+    listed.add_argument("--live", action="store_true", help="live streams alone")
+    listed.add_argument("--json", action="store_true", help="as GET /api/v1/videos says it")
+    measured = add("stats", _stats, "who watches a video, and its statistics, from a running service")
+    measured.add_argument("video", help="number, UUID or short UUID")
+    measured.add_argument("--json", action="store_true", help="all answers that it is made of")
+    text = "print what bash, zsh or fish needs to complete these commands"
+    completing = commands.add_parser("completion", help=text, description=text)
+    completing.set_defaults(command=lambda arguments: _completion(parser, arguments))
+    completing.add_argument("shell", choices=SHELLS, help="which shell")
     text = "copy everything from one database into another, which is empty or holds a copy that was broken off"
     moving = commands.add_parser("migrate", help=text, description=text)
     moving.set_defaults(command=_migrate)
@@ -175,6 +189,27 @@ def _sigtool(arguments: argparse.Namespace) -> int:
     from service.sigtool.command import sigtool
 
     return sigtool(arguments, sys.stdin.buffer, sys.stdout.buffer)
+
+
+def _videos(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.print_videos(config, count=arguments.count, live=arguments.live, as_json=arguments.json))
+
+
+def _stats(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.print_stats(config, arguments.video, as_json=arguments.json))
+
+
+def _completion(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    sys.stdout.write(script(parser, arguments.shell))
+    return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from service.doctor.command import doctor
+
+    return _run(doctor(load_config(arguments.config, os.environ), sys.stdout, as_json=arguments.json))
 
 
 def _migrate(arguments: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from redis.exceptions import NoScriptError, RedisClusterException, RedisError, R
 
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
+from foundation.redis.facts import Facts, facts_of
 from foundation.redis.script import Script
 
 _SURROUNDINGS = {
@@ -96,6 +97,20 @@ class RedisLink:
                 await self._redis.ping()
         except _TROUBLE as problem:
             raise self._unavailable(problem) from problem
+
+    async def facts(self) -> Facts:
+        """What the server (of a Cluster, one of its nodes) says of itself. Raises StorageUnavailable."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                info = await self._redis.info()
+                try:
+                    fsync = await self._redis.config_get("appendfsync")
+                except ResponseError:
+                    # Hosted servers keep their configuration to themselves.
+                    fsync = {}
+        except _TROUBLE as problem:
+            raise self._unavailable(problem) from problem
+        return facts_of(info, fsync)
 
     @property
     def fullness(self) -> float:

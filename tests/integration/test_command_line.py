@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from integration.conftest import MakeInstance, Spawn
-from integration.house import Client, run, wait_until
+from integration.house import OTHER_UUID, TOKEN, UUID, Client, run, wait_until
 
 
 async def test_the_command_line_asks_a_running_service(spawn: Spawn, instance: MakeInstance) -> None:
@@ -93,3 +95,54 @@ async def _blocked(client: Client) -> set[str]:
 
 async def _nobody_follows(client: Client) -> bool:
     return await client.followers() == []
+
+
+async def test_videos_and_their_statistics_are_shown(spawn: Spawn, instance: MakeInstance) -> None:
+    process, origin = spawn(), await instance()
+    nobody = await run("videos", process.config)
+    assert nobody.status == 1
+    assert "is `fediviews serve` running" in nobody.err
+    client = await process.start()
+    await client.put_video()
+    await origin.put_video(OTHER_UUID)
+    await client.ask("POST", "/api/v1/videos", {"url": origin.id_of(OTHER_UUID)})
+    await client.watch("anna", "bert")
+    assert await client.view("anna") == "counted"
+    listed = await run("videos", process.config)
+    assert (listed.status, listed.err) == (0, "")
+    assert [line.split()[-2:] for line in listed.out.splitlines() if " here " in line] == [["2", "1"]]
+    assert origin.host in listed.out
+    assert json.loads((await run("videos", process.config, "--json", "--count", "1")).out)[0]["uuid"]
+    assert len((await run("videos", process.config, "--live")).out.splitlines()) == 1
+    shown = await run("stats", process.config, UUID)
+    assert (shown.status, shown.err) == (0, "")
+    assert "2 (2 here)" in shown.out
+    assert "viewers so far  1" in shown.out
+    theirs = await run("stats", process.config, OTHER_UUID)
+    assert (theirs.status, theirs.err) == (0, "")
+    assert "viewers so far" not in theirs.out
+    unknown = await run("stats", process.config, "12345")
+    assert unknown.status == 1
+    assert "404" in unknown.err
+
+
+async def test_another_services_token_is_said(spawn: Spawn) -> None:
+    process = spawn()
+    await process.start()
+    process.config.write_text(process.config.read_text().replace(TOKEN, "quite-another-token"))
+    ran = await run("peers", process.config)
+    assert ran.status == 1
+    assert "does not know this token" in ran.err
+
+
+async def test_the_doctor_comes_to_a_running_service(spawn: Spawn) -> None:
+    process = spawn()
+    await process.start()
+    well = await run("doctor", process.config)
+    assert (well.status, well.err) == (0, "")
+    assert "webfinger" in well.out
+    await process.end()
+    ill = await run("doctor", process.config)
+    assert ill.status == 1
+    assert "is the service running" in ill.out
+    assert "Traceback" not in ill.out + ill.err
