@@ -136,6 +136,11 @@ class Database:
         """``sqlite`` or ``postgresql``."""
         return self._writer.dialect.name
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the last write found no database, or one that takes too long: reading may take long, too."""
+        return self._group.gone
+
     def read(self) -> AbstractAsyncContextManager[Transaction]:
         """``async with db.read() as tx``: a read transaction from the pool, which sees one instant; writing
         through it is an error.

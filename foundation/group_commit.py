@@ -73,6 +73,8 @@ class GroupWriter:
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
         self._committing = False
+        self.gone = False
+        """Nothing was committed since the database did not answer, or did not in time."""
         self._stalled = False
         self._hopeless_until_ms = 0
         metrics.gauge_from(
@@ -139,7 +141,7 @@ class GroupWriter:
     def _lose_patience(self, waiting: _Waiting, times: int) -> None:
         if not waiting.begun:
             # Until the group under way has ended, others need not wait for the same.
-            self._stalled = True
+            self._stalled = self.gone = True
             waiting.fail(StorageUnavailable("database: takes too long"))
         elif times == BEGUN:
             waiting.fail(OutcomeUnknown("database: takes too long"))
@@ -186,6 +188,7 @@ class GroupWriter:
             return await self._failed(group, error)
         self._seconds.observe((self._clock.monotonic_ms() - started) / 1000)
         self._commits.inc()
+        self.gone = False
         self._writes.inc(len(results))
         for waiting in group:
             if waiting.begun:
@@ -254,6 +257,7 @@ class GroupWriter:
         cause: BaseException,
         kind: type[StorageUnavailable] = StorageUnavailable,
     ) -> None:
+        self.gone = True
         for waiting in group:
             self._refused_gone.inc()
             failure = kind(f"database: {reason}")

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, delete, func, select, update
 
 from foundation.clock import Clock
 from foundation.database import Database, Transaction, upsert
-from foundation.errors import Refused
+from foundation.errors import Refused, StorageUnavailable
 from views.drafts import judge_draft, judge_remote
 from views.ids import VideoRef
 from views.listing import MAX_COUNT, VideoFilter, VideoPage, page_of
@@ -103,8 +103,16 @@ class Catalog:
         cached = self._cache.get(name)
         if cached is not None or self._cache.is_missing(name, self._clock.now_ms()):
             return cached
-        async with self._db.read() as tx:
-            row = (await tx.execute(select(*COLUMNS).where(condition))).one_or_none()
+        before = self._cache.last(name)
+        if before is not None and self._db.is_gone:
+            return before
+        try:
+            async with self._db.read() as tx:
+                row = (await tx.execute(select(*COLUMNS).where(condition))).one_or_none()
+        except StorageUnavailable:
+            if before is None:
+                raise
+            return before
         # A write that was committed meanwhile has told the memory already and knows better than this read.
         cached, now_ms = self._cache.get(name), self._clock.now_ms()
         if cached is not None or self._cache.is_missing(name, now_ms):
@@ -132,7 +140,7 @@ class Catalog:
             self._cache.evict(number)
 
     def forget_old(self) -> None:
-        """Read from the database what was last read two calls ago: other processes count views too."""
+        """Read anew what was last read two calls ago, where the database answers: other processes count views too."""
         self._cache.forget_old()
 
     async def current(self, ref: VideoRef) -> Video | None:

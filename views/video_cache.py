@@ -23,11 +23,18 @@ class VideoCache:
         self._missing: OrderedDict[VideoRef, int] = OrderedDict()
         self._young: set[int] = set()
         """Put since the last ``forget_old``."""
+        self._old: set[int] = set()
+        """Kept for when nothing newer can be had."""
 
     def __len__(self) -> int:
         return len(self._videos)
 
     def get(self, name: VideoRef) -> Video | None:
+        video = self.last(name)
+        return None if video is None or video.number in self._old else video
+
+    def last(self, name: VideoRef) -> Video | None:
+        """What was last known, however old it is."""
         number = name if isinstance(name, int) else self._numbers.get(name)
         if number is None:
             return None
@@ -64,11 +71,11 @@ class VideoCache:
         self._numbers.clear()
         self._missing.clear()
         self._young.clear()
+        self._old.clear()
 
     def forget_old(self) -> None:
-        """Evict what was put before the last call of this."""
-        for number in [number for number in self._videos if number not in self._young]:
-            self._unlink(number)
+        """Of what was put before the last call of this, only ``last`` still knows."""
+        self._old.update(number for number in self._videos if number not in self._young)
         self._young.clear()
 
     def is_missing(self, name: VideoRef, now_ms: int) -> bool:
@@ -82,6 +89,7 @@ class VideoCache:
 
     def _unlink(self, number: int) -> None:
         self._young.discard(number)
+        self._old.discard(number)
         video = self._videos.pop(number, None)
         if video is not None:
             self._numbers.pop(video.uuid, None)

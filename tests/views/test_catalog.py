@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import func, select
 
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
-from foundation.errors import Refused
+from foundation.errors import Refused, StorageUnavailable
 from views.catalog import MISSING_FOR_MS, Catalog, CatalogBounds
 from views.drafts import judge_draft
 from views.listing import VideoFilter, VideoPage
@@ -351,3 +352,38 @@ async def test_a_reader_cannot_write(catalog: Catalog, database: Database) -> No
             await tx.execute(videos.delete())
     async with database.read() as tx:
         assert (await tx.execute(select(func.count()).select_from(videos))).scalar_one() == 1
+
+
+class Gone:
+    """A database that does not answer."""
+
+    is_gone = False
+
+    def read(self) -> AsyncExitStack:
+        raise StorageUnavailable("gone")
+
+
+async def test_what_is_old_is_read_anew_or_taken_as_it_is_while_the_database_is_gone(
+    catalog: Catalog, database: Database, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = await a_local(catalog)
+    other = make_catalog(database, clock)
+    assert await other.by_uuid(UUID) == video
+    for _ in range(2):
+        other.forget_old()
+    assert other.peek_uuid(UUID) is other.peek_number(video.number) is other.peek_url(video.url) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(other, "_db", Gone())
+        assert await other.by_url(video.url) == video
+        assert other.peek_url(video.url) is None
+        with pytest.raises(StorageUnavailable):
+            await other.by_number(video.number + 1)
+    changed = await catalog.put_local(VideoDraft(UUID, "Another name", 60))
+    assert not isinstance(changed, Refused)
+    assert await other.by_uuid(UUID) == changed[0]
+    assert other.peek_uuid(UUID) == changed[0]
+    other.forget_number(video.number)
+    with monkeypatch.context() as patch:
+        patch.setattr(other, "_db", Gone())
+        with pytest.raises(StorageUnavailable):
+            await other.by_uuid(UUID)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
+from views.last_known import LastKnown
 from views.routes import channels, page_stats, pages, playback, player, replay, resume, server, stats, videos, viewers
 from views.routes.access import Access
 from views.routes.push import ViewerPush
@@ -16,10 +17,11 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
     Returns the owner of the open event streams: its ``close`` belongs to the application's ``on_shutdown``.
     """
     access = Access(api)
+    numbers = LastKnown(api.viewers, api.clock, api.metrics)
     push = ViewerPush(api.viewers.subscribe, api.metrics, api.settings.max_streams)
     player.setup(router, api, access)
-    viewers.setup(router, api, access, push)
-    videos.setup(router, api, access)
+    viewers.setup(router, api, access, numbers, push)
+    videos.setup(router, api, access, numbers)
     server.setup(router, api, access)
     if api.channels is not None:
         channels.setup(router, api, access, api.channels)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from foundation.clock import iso_ms
 from views.ids import short_uuid
+from views.last_known import Known
 from views.model import Privacy, Video
 from views.shown import Shown
 
@@ -18,8 +19,8 @@ _PRIVACIES = {
 """PeerTube's numbers of privacies."""
 
 
-def video_json(video: Video, viewers: int, account: str) -> dict[str, Any]:
-    """``viewers`` is the number shown now; ``account`` names the account above our own channels."""
+def video_json(video: Video, known: Known, account: str) -> dict[str, Any]:
+    """``known`` is the number shown (``asOf`` says of when), ``account`` the account above our own channels."""
     channel = _last_segment(video.channel)
     owner = account if video.local else _last_segment(video.owner) or channel
     return {
@@ -34,7 +35,8 @@ def video_json(video: Video, viewers: int, account: str) -> dict[str, Any]:
         "isLive": video.is_live,
         "isLocal": video.local,
         "views": video.views,
-        "viewers": viewers,
+        "viewers": known.shown.viewers,
+        "asOf": iso_ms(known.as_of_ms),
         "createdAt": iso_ms(video.published_ms),
         "publishedAt": iso_ms(video.published_ms),
         "updatedAt": iso_ms(video.updated_ms),
@@ -45,12 +47,12 @@ def video_json(video: Video, viewers: int, account: str) -> dict[str, Any]:
     }
 
 
-def viewers_json(shown: Shown, now_ms: int, *, breakdown: bool, explain: bool = False) -> dict[str, Any]:
+def viewers_json(shown: Shown, as_of_ms: int, *, breakdown: bool, explain: bool = False) -> dict[str, Any]:
     """The number shown; with ``breakdown`` also what it is made of; ``explain`` adds the origin's total and Y."""
     body: dict[str, Any] = {"viewers": shown.viewers}
     if breakdown:
         body |= {"local": shown.local, "peers": shown.peers, "unverified": shown.unverified}
-    body["asOf"] = iso_ms(now_ms)
+    body["asOf"] = iso_ms(as_of_ms)
     if breakdown and explain:
         body["explain"] = {
             "remoteTotal": shown.remote_total,

@@ -13,6 +13,7 @@ from foundation.principal import Role
 from foundation.problems import invalid_params
 from views.drafts import MAX_URL
 from views.ids import parse_video_ref
+from views.last_known import LastKnown
 from views.listing import VideoFilter, VideoPage
 from views.model import Video
 from views.routes.access import BAD_ID, NOT_FOUND, Access
@@ -29,8 +30,9 @@ _DEFAULT_COUNT = 15
 class VideoRoutes:
     """Reading is for everybody (private videos: see ``Access.visible``), writing for host and admin tokens."""
 
-    def __init__(self, api: ViewsApi, access: Access) -> None:
+    def __init__(self, api: ViewsApi, access: Access, numbers: LastKnown) -> None:
         self._api = api
+        self._numbers = numbers
         self._access = access
 
     # Reading
@@ -161,13 +163,12 @@ class VideoRoutes:
         return NOT_FOUND if video is None else video.uuid
 
     async def _shown(self, video: Video) -> dict[str, Any]:
-        shown = await self._api.viewers.shown(video)
-        return video_json(video, shown.viewers, self._api.settings.account)
+        return video_json(video, await self._numbers.shown(video), self._api.settings.account)
 
     async def _page_json(self, page: VideoPage) -> dict[str, Any]:
-        shown = await self._api.viewers.shown_many(page.videos)
+        known = await self._numbers.shown_many(page.videos)
         account = self._api.settings.account
-        data = [video_json(video, each.viewers, account) for video, each in zip(page.videos, shown, strict=True)]
+        data = [video_json(video, each, account) for video, each in zip(page.videos, known, strict=True)]
         return {"total": page.total, "data": data}
 
     async def _answer(self, video: Video, *, created: bool) -> web.Response:
@@ -190,8 +191,8 @@ def _flag(text: str | None, name: str, bad: dict[str, str]) -> bool | None:
     return text in ("true", "1")
 
 
-def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access) -> None:
-    routes = VideoRoutes(api, access)
+def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, numbers: LastKnown) -> None:
+    routes = VideoRoutes(api, access, numbers)
     add_resource(
         router,
         "/api/v1/videos",

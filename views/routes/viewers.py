@@ -6,6 +6,7 @@ from aiohttp import web
 
 from foundation.errors import Refused
 from foundation.principal import Principal, Role
+from views.last_known import LastKnown
 from views.model import Privacy
 from views.routes.access import Access
 from views.routes.push import ViewerPush
@@ -20,13 +21,14 @@ _MAX_ACCEPT = 1_024
 class ViewerRoutes:
     """Everybody reads the number; what it is made of is for the instance's own applications (host, admin)."""
 
-    def __init__(self, api: ViewsApi, access: Access, push: ViewerPush) -> None:
+    def __init__(self, api: ViewsApi, access: Access, numbers: LastKnown, push: ViewerPush) -> None:
         self._api = api
+        self._numbers = numbers
         self._access = access
         self._push = push
 
     async def viewers(self, request: web.Request) -> web.StreamResponse:
-        """The number now, or with ``Accept: text/event-stream`` whenever it moves."""
+        """The number now (or as it last was, see ``asOf``), or with ``Accept: text/event-stream`` whenever it moves."""
         principal = self._access.principal(request)
         if isinstance(principal, Refused):
             return refusal(principal)
@@ -39,9 +41,9 @@ class ViewerRoutes:
         if request.method == "GET" and _wants_events(request):
             token = token if isinstance(token, ViewerToken) else None
             return await self._stream(request, video.number, principal if insider else None, token)
-        shown = await self._api.viewers.shown(video)
+        shown, as_of_ms = await self._numbers.shown(video)
         return json(
-            viewers_json(shown, self._api.clock.now_ms(), breakdown=insider, explain=explain),
+            viewers_json(shown, as_of_ms, breakdown=insider, explain=explain),
             headers={"Cache-Control": "no-store"},
         )
 
@@ -58,7 +60,8 @@ class ViewerRoutes:
             opened = insider is not None or (token is not None and now_ms < token.expires_ms)
             if video.privacy is Privacy.PRIVATE and not opened:
                 return None
-            return viewers_json(await api.viewers.shown(video), now_ms, breakdown=insider is not None)
+            shown, as_of_ms = await self._numbers.shown(video)
+            return viewers_json(shown, as_of_ms, breakdown=insider is not None)
 
         answer = await self._push.stream(request, number, self._access.address(request), body)
         return refusal(answer) if isinstance(answer, Refused) else answer
@@ -68,6 +71,6 @@ def _wants_events(request: web.Request) -> bool:
     return "text/event-stream" in request.headers.get("Accept", "")[:_MAX_ACCEPT].lower()
 
 
-def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, push: ViewerPush) -> None:
-    routes = ViewerRoutes(api, access, push)
+def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, numbers: LastKnown, push: ViewerPush) -> None:
+    routes = ViewerRoutes(api, access, numbers, push)
     add_resource(router, "/api/v1/videos/{id}/viewers", {"GET": guarded(access, routes.viewers)})
