@@ -23,8 +23,8 @@ _BATCH = 200
 
 
 class HealthBook:
-    """At most ``max_hosts``, those written last. ``live`` says where a host stands now, ``serves`` whether it is this
-    process that delivers to it."""
+    """At most ``max_hosts``, those written last. ``live`` says where a host stands now; ``serves``, where several
+    processes deliver, whether this one does to a host."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class HealthBook:
         batches: BatchMemory,
         clock: Clock,
         live: Callable[[str], Standing | None] = lambda _: None,
-        serves: Callable[[str], bool] = lambda _: True,
+        serves: Callable[[str], bool] | None = None,
         max_hosts: int = MAX_HOSTS,
     ) -> None:
         self._database = database
@@ -42,7 +42,8 @@ class HealthBook:
         self._batches = batches
         self._clock = clock
         self.live = live
-        self._serves = serves
+        self._serves = serves or _always
+        self._shared = serves is not None
         self._max_hosts = max_hosts
         self._kept: OrderedDict[str, Health] = OrderedDict()
 
@@ -91,11 +92,15 @@ class HealthBook:
             doubt=self._batches.get(host),
         )
 
-    async def everybody(self) -> dict[str, Health]:
-        """Every host that was ever delivered to: ours as it stands, others' as last kept. Raises StorageUnavailable."""
-        kept = await self.read()
-        ours = {host for host in (*self._kept, *self._ledger.hosts()) if self._serves(host)}
-        return kept | {host: self.current(host) for host in ours}
+    async def everybody(self) -> Callable[[str], Health]:
+        """What answers for any host: of ours as it stands, of those that others serve as last kept. Raises
+        StorageUnavailable."""
+        kept = await self.read() if self._shared else {}
+
+        def of(host: str) -> Health:
+            return self.current(host) if self._serves(host) else kept.get(host, Health(host))
+
+        return of
 
     async def save(self, hosts: Callable[[str], bool] | None = None) -> int:
         """Keep what changed since the last time, of these hosts or those served here; of how many. Raises
@@ -150,6 +155,10 @@ class HealthBook:
 
 def _health(row: Mapping[str, Any]) -> Health:
     return Health(**{**row, "breaker": BreakerState(row["breaker"])})
+
+
+def _always(_: str) -> bool:
+    return True
 
 
 async def _write(tx: Transaction, rows: Iterable[Health]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, and_, case, delete, func, select, update
@@ -13,8 +12,8 @@ from outbox.tables import activity_log, delivery_exceptions, peer_cursors
 
 _log, _cursors, _exceptions = activity_log.c, peer_cursors.c, delivery_exceptions.c
 
-MAX_COUNTED = 50_000
-"""Of what is said to all followers the newest ones are counted; whoever lacks more is shown to lack so many."""
+MAX_COUNTED = 10_000
+"""Of what is said to all followers; whoever lacks more is shown to lack so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,20 +120,20 @@ async def _own(tx: Transaction) -> dict[str, Queue]:
 
 
 async def _common(tx: Transaction) -> dict[str, Queue]:
-    """What is said to all followers: read once, then each cursor is looked up in it."""
+    """What is said to all followers: counted once for each place in the log at which somebody stands."""
     heard = case((_cursors.seq > _cursors.followed_seq, _cursors.seq), else_=_cursors.followed_seq)
-    cursors = list(await tx.execute(select(_cursors.host, heard).where(_cursors.followed_seq.is_not(None))))
-    slowest = min((seq for _, seq in cursors), default=0)
-    newer = and_(_log.audience == FOLLOWERS, _log.seq > slowest)
-    query = select(_log.seq, _log.created_ms).where(newer).order_by(_log.seq.desc()).limit(MAX_COUNTED)
-    said = [(seq, created_ms) for seq, created_ms in await tx.execute(query)] if cursors else []
-    said.reverse()
-    found: dict[str, Queue] = {}
-    for host, seq in cursors:
-        place = bisect_right(said, seq, key=lambda one: one[0])
-        if place < len(said):
-            found[host] = Queue(len(said) - place, said[place][1])
-    return found
+    follows = _cursors.followed_seq.is_not(None)
+    places = select(heard.label("seq")).where(follows).distinct().subquery()
+    newer = and_(_log.audience == FOLLOWERS, _log.seq > places.c.seq)
+    behind = select(_log.seq).where(newer).limit(MAX_COUNTED).correlate(places).subquery()
+    query = select(
+        places.c.seq,
+        select(func.count()).select_from(behind).scalar_subquery(),
+        select(_log.created_ms).where(newer).order_by(_log.seq).limit(1).correlate(places).scalar_subquery(),
+    )
+    at = {seq: Queue(waiting, oldest_ms) for seq, waiting, oldest_ms in await tx.execute(query) if waiting}
+    cursors = await tx.execute(select(_cursors.host, heard).where(follows, heard.in_(list(at)))) if at else ()
+    return {host: at[seq] for host, seq in cursors}
 
 
 async def _excepted(tx: Transaction) -> dict[str, Queue]:

@@ -64,11 +64,11 @@ class DeliveryReports:
 
     async def read(self) -> Callable[[str], Delivery]:
         """All peers at this moment; what comes back answers for any host. Raises StorageUnavailable."""
-        health, queues = await self._health.everybody(), await self._queues.all()
+        health_of, queues = await self._health.everybody(), await self._queues.all()
         now_ms = self._clock.now_ms()
 
         def of(host: str) -> Delivery:
-            return self._of(health.get(host) or Health(host), queues.get(host, Queue()), now_ms)
+            return self._of(health_of(host), queues.get(host, Queue()), now_ms)
 
         return of
 

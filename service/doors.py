@@ -115,7 +115,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
         ledger=ledger,
         batches=batches,
         clock=clock,
-        serves=ground.together.leases.holds,
+        serves=None if ground.together.store is None else ground.together.leases.holds,
         max_hosts=federation.max_peers,
     )
     poster = Poster(

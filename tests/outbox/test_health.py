@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -106,7 +107,14 @@ def test_what_this_process_learnt_of_collections_stands() -> None:
 class Run:
     """One process after another over the same rows."""
 
-    def __init__(self, database: Database, clock: ManualClock, *, max_hosts: int = 100) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: ManualClock,
+        *,
+        max_hosts: int = 100,
+        serves: Callable[[str], bool] | None = None,
+    ) -> None:
         self.ledger, self.batches, self.standings = Ledger(clock), BatchMemory(), dict[str, Standing]()
         self.book = HealthBook(
             database=database,
@@ -114,6 +122,7 @@ class Run:
             batches=self.batches,
             clock=clock,
             live=self.standings.get,
+            serves=serves,
             max_hosts=max_hosts,
         )
 
@@ -140,8 +149,8 @@ async def test_a_restart_remembers(database: Database, clock: ManualClock) -> No
     account = second.ledger.get("picky.example")
     assert account is not None
     assert account.arrived_ms == clock.now_ms() - 30_000
-    everybody = await second.book.everybody()
-    assert (everybody["dead.example"].error, everybody["dead.example"].failures) == ("status_503", 7)
+    dead = (await second.book.everybody())("dead.example")
+    assert (dead.error, dead.failures) == ("status_503", 7)
 
 
 async def test_who_recovered_is_not_in_trouble_again(database: Database, clock: ManualClock) -> None:
@@ -189,22 +198,39 @@ async def test_nothing_is_lost_when_the_database_does_not_answer(
 
 
 async def test_only_who_serves_a_host_writes_about_it(database: Database, clock: ManualClock) -> None:
-    mine, theirs = Run(database, clock), Run(database, clock)
-    mine.book._serves = lambda host: host == "mine.example"
+    hosts = {"mine.example": "mine", "theirs.example": "theirs"}
+    mine = Run(database, clock, serves=lambda host: hosts[host] == "mine")
+    theirs = Run(database, clock, serves=lambda host: hosts[host] == "theirs")
     theirs.ledger.failed("theirs.example", "timeout")
     await theirs.book.save()
     mine.ledger.failed("theirs.example", "status_500")
     mine.ledger.arrived("mine.example")
     assert await mine.book.save() == 1
-    everybody = await mine.book.everybody()
-    assert everybody["theirs.example"].error == "timeout"
-    assert everybody["mine.example"].arrived_ms == clock.now_ms()
-    # Another process takes over: it knows what the first one kept meanwhile.
+    shown = await mine.book.everybody()
+    assert shown("theirs.example").error == "timeout"
+    assert shown("mine.example").arrived_ms == clock.now_ms()
+
+
+async def test_who_takes_over_knows_what_was_kept_before(database: Database, clock: ManualClock) -> None:
+    holder = "first"
+    first = Run(database, clock, serves=lambda _: holder == "first")
+    second = Run(database, clock, serves=lambda _: holder == "second")
+    first.ledger.failed("h", "timeout")
+    first.standings["h"] = failing(6, clock.monotonic_ms())
+    holder = "second"
+    # Let go of: it is written once more, by whoever had it.
+    assert await first.book.save() == 0
+    assert await first.book.save(lambda host: host == "h") == 1
+    await second.book.load()
+    standing = second.book.recall("h")
+    assert standing is not None
+    assert (standing.failures, standing.breaker.state) == (6, BreakerState.OPEN)
     clock.advance(1_000)
-    mine.ledger.failed("mine.example", "timeout")
-    await mine.book.save()
-    await theirs.book.load()
-    assert (await theirs.book.everybody())["mine.example"].error == "timeout"
+    second.ledger.failed("h", "status_500")
+    await second.book.save()
+    holder = "first"
+    await first.book.load()
+    assert (await first.book.everybody())("h").error == "status_500"
 
 
 async def test_rows_are_bounded_the_oldest_go(database: Database, clock: ManualClock) -> None:

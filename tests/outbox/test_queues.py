@@ -106,4 +106,4 @@ async def test_what_is_counted_of_the_common_log_is_bounded(book: Book, monkeypa
     await book.follow(ALICE, BOB)
     await book.say("one", "two", "three")
     await book.take(BOB, 2)
-    assert await book.queues.all() == {ALICE: Queue(2, start_ms + 2_000), BOB: Queue(1, start_ms + 3_000)}
+    assert await book.queues.all() == {ALICE: Queue(2, start_ms + 1_000), BOB: Queue(1, start_ms + 3_000)}
