@@ -21,12 +21,13 @@ from foundation.database import Database
 from foundation.metrics import Metrics
 from outbox.batching import Batch
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules, Lanes
+from outbox.deliverer import Deliverer, DeliveryRules
 from outbox.durable_lane import DurableLane
 from outbox.lanes import Courier
 from outbox.log import ActivityLog
 from outbox.posting import Outcome, Poster
 from outbox.retry import Meaning, RetryPolicy
+from outbox.round import Lanes
 from outbox.routing import Route
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots

@@ -16,15 +16,13 @@ from foundation.errors import StorageUnavailable
 from foundation.leases import Alone, Holder, Leases, shard_of
 from foundation.metrics import Metrics
 from outbox.breaker import BreakerState
-from outbox.durable_lane import DurableLane
 from outbox.followers_due import FollowersDue
-from outbox.lanes import Served
 from outbox.log import FOLLOWERS, ActivityLog
 from outbox.peer_notices import PeerNotices
-from outbox.posting import Outcome
 from outbox.retry import RetryPolicy
-from outbox.routing import Route, RouteBook
-from outbox.soft_lanes import Numbers, TellLane, TotalsLane
+from outbox.round import Lanes, Round
+from outbox.routing import RouteBook
+from outbox.soft_lanes import Numbers
 from outbox.standing import HostHealth, NoHealth, Standing, Standings, TroublePolicy
 from outbox.tells import TellBox
 from outbox.totals import Board
@@ -47,18 +45,11 @@ class DeliveryRules:
     at most ``troubled`` of those whose last delivery failed."""
 
     announce_within_ms: int = 3_000
-    concurrency: int = 64
+    concurrency: int = 200
     troubled: int = 16
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     soft_max_ms: int = 45_000
     """The longest wait of totals and viewers in the first hour of an outage."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lanes:
-    durable: DurableLane
-    tells: TellLane
-    totals: TotalsLane
 
 
 class Deliverer:
@@ -92,7 +83,6 @@ class Deliverer:
         self._slots = slots
         self._board = board
         self._book = book
-        self._lanes = lanes
         self._rules = rules
         self._clock = clock
         self._random = random
@@ -105,6 +95,16 @@ class Deliverer:
             clock=clock,
             pulse_ms=rules.announce_within_ms // 3,
             moved=moved,
+        )
+        self._round = Round(
+            lanes=lanes,
+            log=log,
+            slots=slots,
+            book=book,
+            due=self._due,
+            leases=self._leases,
+            clock=clock,
+            forget=self.forget,
         )
         self._pulse_every_ms = max(1, rules.announce_within_ms // 3)
         self._pulse_ms = 0
@@ -316,7 +316,7 @@ class Deliverer:
         try:
             async with lane:
                 with self._rounds_metric.track_inprogress():
-                    failure, sent = await self._round(host, peer)
+                    failure, sent = await self._round.serve(host, peer)
         except StorageUnavailable:
             peer.durable = True
             ours = "storage_unavailable"
@@ -330,57 +330,14 @@ class Deliverer:
             peer.broken_off(ours, STORE_WAIT_MS, now_ms)
         elif failure is not None:
             peer.failed(failure, self._trouble, self._random, now_ms)
-            self._health.failed(host, failure.reason)
         elif sent:
             peer.succeeded(now_ms)
-            self._health.arrived(host)
         else:
             # Whatever was due is over: the host was not even asked.
             peer.breaker.broken_off()
+        if sent:
+            self._health.arrived(host)
+        if failure is not None:
+            self._health.failed(host, failure.reason)
         self._notices.look(host, peer)
         self._wake.set()
-
-    async def _round(self, host: str, peer: Standing) -> tuple[Outcome | None, int]:
-        """Everything for one host, lane by lane, until nothing is left or one fails; the failure, and how many
-        activities arrived."""
-        sent = 0
-        while True:
-            if not self._leases.holds(host):
-                return None, sent
-            route = self._book.route(host)
-            # Whoever is welcomed in the middle of a round hears the announcements in the next one, and totals then.
-            welcome = self._due.is_welcome(host)
-            peer.durable, durable = False, peer.durable
-            if route.blocked:
-                self._due.done(host)
-                self.forget(host)
-                return None, sent
-            served = [await self._lanes.durable.serve(route)] if durable else []
-            if not _failed(served) and self._slots.has(host):
-                served.append(await self._lanes.tells.serve(route))
-            if not _failed(served) and welcome and host in self._due:
-                # Read anew: its software may have become known while the first lanes were busy.
-                served.append(await self._totals(self._book.route(host)))
-            if durable:
-                peer.durable = peer.durable or served[0].more or served[0].failure is not None
-                next_try_ms = await self._log.next_try_ms(host)
-                if next_try_ms is not None:
-                    ahead_ms = max(0, next_try_ms - self._clock.now_ms())
-                    peer.exception_ms = self._clock.monotonic_ms() + ahead_ms
-            failure = _failed(served)
-            sent += sum(one.sent for one in served)
-            if failure is not None or not any(one.more for one in served):
-                return failure, sent
-
-    async def _totals(self, route: Route) -> Served:
-        if route.inbox is None or not route.totals:
-            self._due.done(route.host)
-            return Served()
-        served = await self._lanes.totals.serve(route)
-        if served.failure is None and not served.more:
-            self._due.done(route.host)
-        return served
-
-
-def _failed(served: list[Served]) -> Outcome | None:
-    return next((one.failure for one in served if one.failure is not None), None)

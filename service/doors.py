@@ -23,7 +23,7 @@ from inbox.watching import Plausibility, WatchActionHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules, Lanes
+from outbox.deliverer import Deliverer, DeliveryRules
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.elsewhere import Elsewhere
@@ -40,6 +40,7 @@ from outbox.probe import SoftwareProbe
 from outbox.queues import Queues
 from outbox.report import DeliveryReports
 from outbox.retry import RetryPolicy
+from outbox.round import Lanes
 from outbox.routing import PeerRoutes
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.totals import Board

@@ -186,7 +186,7 @@ class Federation:
     retry_for_ms: Annotated[int, Duration("1s", "90d")] = 7 * 86_400_000
     retry_first_ms: Annotated[int, Duration("10ms", "1h")] = 10_000
     retry_max_ms: Annotated[int, Duration("10ms", "7d")] = 6 * 3_600_000
-    deliveries_at_once: Annotated[int, Whole(1, 1_000)] = 64
+    deliveries_at_once: Annotated[int, Whole(1, 1_000)] = 200
     probes_at_once: Annotated[int, Whole(1, 1_000)] = 16
     signing_threads: Annotated[int, Whole(1, 64)] = 2
     peer_metrics: Annotated[int, Whole(0, 10_000)] = 100

@@ -23,13 +23,14 @@ from inbox.quarantine import Quarantine
 from inbox.viewing import ViewHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules, Lanes
+from outbox.deliverer import Deliverer, DeliveryRules
 from outbox.durable_lane import DurableLane
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier
 from outbox.log import ActivityLog
 from outbox.posting import Outcome, Poster
 from outbox.retry import Meaning, RetryPolicy, meaning
+from outbox.round import Lanes
 from outbox.routing import PeerRoutes
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots

@@ -20,7 +20,7 @@ from foundation.metrics import Metrics
 from outbox.announcer import OutboxAnnouncer
 from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules, Lanes
+from outbox.deliverer import Deliverer, DeliveryRules
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.events import OutboxEvents
@@ -35,6 +35,7 @@ from outbox.posting import Poster
 from outbox.probe import SoftwareProbe
 from outbox.queues import Queues
 from outbox.report import DeliveryReports
+from outbox.round import Lanes
 from outbox.routing import PeerRoutes
 from outbox.soft_lanes import Numbers, TellLane, Told, TotalsLane, VideoOf
 from outbox.tells import TellSlots
