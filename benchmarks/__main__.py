@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 
-from benchmarks import counter_store, delivery, group_commit, heartbeat, outgoing, signed_view, totals_fanout
+from benchmarks import counter_store, delivery, group_commit, heartbeat, outgoing, signed_view, telemetry, totals_fanout
 from benchmarks.load import Row
 
 BENCHMARKS: dict[str, Callable[[float, int], list[Row]]] = {
@@ -17,6 +17,7 @@ BENCHMARKS: dict[str, Callable[[float, int], list[Row]]] = {
     "totals_fanout": totals_fanout.run,
     "delivery": delivery.run,
     "counter_store": counter_store.run,
+    "telemetry": telemetry.run,
 }
 
 

@@ -64,6 +64,10 @@ class Played:
     def __add__(self, other: Played) -> Played:
         return Played(*(getattr(self, name) + getattr(other, name) for name in FIELDS))
 
+    def sums(self) -> tuple[int, ...]:
+        """In the order of ``FIELDS``."""
+        return tuple(getattr(self, name) for name in FIELDS)
+
     @property
     def stalled_share(self) -> float:
         return min(1.0, self.stall_ms / self.span_ms) if self.span_ms else 0.0

@@ -84,10 +84,11 @@ class Rooms:
             if video is None:
                 await self._rows.apply(RoomChanges(close=(row.video,), release=(row.video,)))
                 continue
-            room = self._open[row.video] = Room(video, row.started_ms)
-            if row.held:
-                self._held[row.video] = room
-            self._peaks[row.video] = row.peak
+            if self._sole:
+                room = self._open[row.video] = Room(video, row.started_ms)
+                if row.held:
+                    self._held[row.video] = room
+                self._peaks[row.video] = row.peak
             self._touched[row.video] = video
         for number in watched:
             video = await self._videos.by_number(number)
@@ -121,7 +122,8 @@ class Rooms:
         self._released.discard(number)
         if self._sole and number not in self._open:
             self._begin(room)
-        self._unwritten[number] = room
+        if self._sole:
+            self._unwritten[number] = room
         self._touched[number] = room.video
 
     def release(self, room: Room) -> None:
@@ -168,6 +170,9 @@ class Rooms:
         self._released.difference_update(released)
         for row in opening:
             self._unwritten.pop(row.video, None)
+            if not self._sole and row.held:
+                # It is in the row, where the process finds it that hears of its end.
+                self._held.pop(row.video, None)
             if row.video in news.opened and row.video not in self._open:
                 self._begin(Room(here[row.video], row.started_ms), written=True)
         ended = dict.fromkeys(closing, 0) if self._sole else news.closed
@@ -195,8 +200,8 @@ class Rooms:
         number = room.video.number
         if self._sole:
             self._open[number] = room
-        if not written:
-            self._unwritten[number] = room
+            if not written:
+                self._unwritten[number] = room
         self._say.say_room_started(room)
 
     def _end(self, room: Room) -> None:

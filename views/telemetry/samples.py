@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from operator import attrgetter
 from statistics import median
 
 import msgspec
@@ -95,12 +96,15 @@ class Stat(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     mime: str = ""
 
 
+_numbers = attrgetter(*COUNTERS, *_OTHERS)
+_counters = attrgetter(*COUNTERS)
+_extremes = attrgetter("start_ms", "latency_ms", "jitter_ms", "startup_ms", "layer")
+_end = attrgetter("end_ms")
+
+
 def is_valid(sample: Sample) -> bool:
     """Does it speak of a time that can be, and is nothing negative (a counter that wrapped)?"""
-    span_ms = sample.end_ms - sample.start_ms
-    if not 0 < span_ms <= MAX_SAMPLE_MS or not 0 <= sample.score <= 5:
-        return False
-    return all(getattr(sample, name) >= 0 for name in (*COUNTERS, *_OTHERS))
+    return 0 < sample.end_ms - sample.start_ms <= MAX_SAMPLE_MS and min(_numbers(sample)) >= 0 and sample.score <= 5
 
 
 def coalesce(samples: Iterable[Sample]) -> Stat | None:
@@ -108,22 +112,23 @@ def coalesce(samples: Iterable[Sample]) -> Stat | None:
     good = [sample for sample in samples if is_valid(sample)]
     if not good:
         return None
-    layer = max(sample.layer for sample in good)
+    last = good[0] if len(good) == 1 else max(good, key=_end)
+    start_ms, latency_ms, jitter_ms, startup_ms, layer = zip(*map(_extremes, good), strict=True)
+    highest = max(layer)
     scores = [sample.score for sample in good if sample.score > 0]
-    last = max(good, key=lambda sample: sample.end_ms)
     return Stat(
-        track=last.track,
-        direction=last.direction,
-        start_ms=min(sample.start_ms for sample in good),
-        end_ms=last.end_ms,
-        samples=len(good),
-        span_ms=sum(sample.end_ms - sample.start_ms for sample in good),
-        **{name: sum(getattr(sample, name) for sample in good) for name in COUNTERS},
-        latency_ms=max(sample.latency_ms for sample in good),
-        jitter_ms=max(sample.jitter_ms for sample in good),
-        startup_ms=max(sample.startup_ms for sample in good),
-        bitrate=max(sample.bitrate for sample in good if sample.layer == layer),
-        layer=layer,
+        last.track,
+        last.direction,
+        min(start_ms),
+        last.end_ms,
+        len(good),
+        sum([sample.end_ms - sample.start_ms for sample in good]),
+        **dict(zip(COUNTERS, map(sum, zip(*map(_counters, good), strict=True)), strict=True)),
+        latency_ms=max(latency_ms),
+        jitter_ms=max(jitter_ms),
+        startup_ms=max(startup_ms),
+        bitrate=max([sample.bitrate for sample in good if sample.layer == highest]),
+        layer=highest,
         score=sum(scores) / len(scores) if scores else 0.0,
         score_min=min(scores, default=0.0),
         score_median=median(scores) if scores else 0.0,

@@ -19,7 +19,7 @@ from views.telemetry.subjects import Client, NodeRooms, Participant, Room
 from views.telemetry.tracks import HouseBooks, TrackBooks
 from views.telemetry.worker import Key, StatsWorker, Workers
 
-FLUSHED_AT_ONCE = 200
+FLUSHED_AT_ONCE = 50
 """Workers flushed by one operation, so that others have their turn between them."""
 
 

@@ -211,6 +211,27 @@ async def test_of_several_processes_each_thing_is_said_by_one(clock: ManualClock
     assert sorted(heard) == ["video_finished", "viewer_left"]
 
 
+async def test_of_several_processes_one_may_hear_of_a_room_s_end_that_another_heard_begin(
+    clock: ManualClock, database: Database
+) -> None:
+    one = Process(clock, database, sole=False)
+    two = Process(clock, database, one.store, one.progress, sole=False)
+    live = video(2, is_live=True)
+    for process in (one, two):
+        process.put(live)
+        await process.start()
+    one.telemetry.room_started(Room(live))
+    one.telemetry.room_started(Room(live))
+    assert await one.heard() + await two.heard() == ["video_started"]
+    await one.report("anna", 0, at=live)
+    await one.report("anna", 0, at=live, leave=True)
+    assert "video_finished" not in await one.heard()
+    two.telemetry.room_ended(Room(live))
+    assert await two.heard() == ["video_finished"]
+    one.rooms.touched(live)
+    assert await one.heard() == []
+
+
 async def test_a_video_that_is_gone_closes_in_silence(process: Process, clock: ManualClock, database: Database) -> None:
     await process.report("anna", 0)
     await process.heard()
