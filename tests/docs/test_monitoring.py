@@ -16,7 +16,7 @@ from service.app import Service
 DASHBOARD = DOCS / "monitoring" / "grafana-dashboard.json"
 ALERTS = DOCS / "monitoring" / "alerts.yaml"
 
-OURS = re.compile(r"\b((?:fediviews|peertube)_[a-z_]+)(?:\{([^}]*)\})?(\[[^\]]+\])?")
+OURS = re.compile(r"\b((?:fediviews|peertube)_[a-z0-9_]+)(?:\{([^}]*)\})?(\[[^\]]+\])?")
 TARGETS = frozenset({"job", "instance"})
 """Labels that Prometheus adds."""
 
@@ -113,7 +113,7 @@ def test_every_alert_says_how_bad_it_is_and_what_to_do() -> None:
 
 def test_what_is_worth_an_alert_has_one() -> None:
     worth = text_of(METRICS).partition("## Worth an alert")[2]
-    named = set(re.findall(r"`((?:fediviews|peertube)_[a-z_]+)`", worth))
+    named = set(re.findall(r"`((?:fediviews|peertube)_[a-z0-9_]+)`", worth))
     assert named
     watched = {name for rule in rules() for name, _, _ in OURS.findall(rule["expr"])}
     assert named <= watched
