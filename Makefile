@@ -4,7 +4,7 @@ CONFIG ?= config.yaml
 BIN := .venv/bin
 PACKAGES := foundation federation views inbox outbox service
 
-.PHONY: run demo test test-browser check lint format bench lock clean
+.PHONY: run demo test test-browser check lint format bench fuzz lock clean
 
 run: .venv/.runtime         ## start the service on $(CONFIG)
 	@$(BIN)/fediviews serve --config $(CONFIG)
@@ -33,6 +33,9 @@ format: .venv/.dev
 bench: .venv/.dev           ## ratios measured in one run, never part of the tests
 	$(BIN)/python -m benchmarks $(ARGS)
 
+fuzz: .venv/.fuzz           ## look for inputs that a parser cannot take: SECONDS=60 for each TARGET (default: all)
+	$(BIN)/python tests/fuzz/run.py $(TARGET) --seconds $(or $(SECONDS),60)
+
 .venv: .venv/.runtime
 
 .venv/.runtime: requirements.lock pyproject.toml
@@ -45,6 +48,10 @@ bench: .venv/.dev           ## ratios measured in one run, never part of the tes
 .venv/.dev: .venv/.runtime requirements-dev.lock
 	@echo "installing what requirements-dev.lock pins into .venv"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.lock
+	@touch $@
+
+.venv/.fuzz: .venv/.dev requirements-fuzz.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-fuzz.lock
 	@touch $@
 
 lock: .venv/.dev            ## resolve the pins again (uv is used when it is there)
