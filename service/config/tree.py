@@ -164,6 +164,8 @@ def _entries(node: yaml.MappingNode, source: str, path: str) -> tuple[Entry, ...
         if not isinstance(key_node, yaml.ScalarNode):
             raise ConfigError(path, f"has a key that is not a text ({place})")
         key = str(key_node.value)
+        if not key.isprintable():
+            raise ConfigError(path, f"has a key with a character that cannot be printed ({place})")
         inner = join(path, key)
         if key in lines:
             raise ConfigError(inner, f"stands here twice: first in line {lines[key]}, again ({place})")

@@ -356,6 +356,7 @@ BAD_YAML = [
     ("views: {}\nlisten: {}\nviews: {}", "views", "stands here twice: first in line 1, again (config.yaml line 3)"),
     ("views: {viewer_lifetime: 2m, viewer_lifetime: 3m}", "views.viewer_lifetime", "stands here twice"),
     ("peers: [{host: a.example, host: b.example}]", "peers[0].host", "stands here twice"),
+    ('"pe\ters": []', "", "cannot be printed (config.yaml line 1)"),
 ]
 
 
