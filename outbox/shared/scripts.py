@@ -141,6 +141,13 @@ TAKE_TELLS = script(
     """
 if not held(ARGV[4]) then return {} end
 local found = {}
+for _, slot in ipairs(call('ZRANGE', B .. 'tz', 0, 99)) do
+  local till = string.match(call('HGET', B .. 'th', slot) or '', '^%S+ (%S+) ')
+  if not till or tonumber(till) <= now then
+    call('ZREM', B .. 'tz', slot)
+    call('HDEL', B .. 'th', slot)
+  end
+end
 local kept = call('ZRANGEBYSCORE', B .. 'tz', '(' .. ARGV[5], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[6])
 for i = 1, #kept, 2 do
   local name, till, since = string.match(call('HGET', B .. 'th', kept[i]) or '', '^(%S+) (%S+) (%S+)$')

@@ -16,6 +16,7 @@ from views.model import Video
 from views.ports import Tell
 
 AT_A_TIME = 500
+MAX_NUMBERS = 200_000
 MOST_PER_EXCHANGE = 20_000
 """Tells of one shard taken in at once; the rest waits in Redis."""
 
@@ -31,8 +32,8 @@ class SharedTells:
         self._video_of = video_of
         self._put = TellSlots()
         self._taken = TellSlots()
-        self._numbers: dict[str, bytes] = {}
-        """Slot -> number of its telling, for what is here."""
+        self._numbers: dict[tuple[str, int], bytes] = {}
+        """Slot and end of life told -> number of the telling, for what is here."""
         self._cursors: dict[int, bytes] = {}
         self._room = max(1, MAX_SLOTS * 3 // (2 * store.count))
         self._exchanging = asyncio.Lock()
@@ -75,7 +76,7 @@ class SharedTells:
         by_shard: dict[int, list[bytes | str | int]] = {}
         for tell in tells:
             slot = _slot(tell)
-            number = self._numbers.pop(slot, None)
+            number = self._numbers.pop((slot, tell.expires_ms), None)
             if number is not None:
                 by_shard.setdefault(shard_of(tell.video.origin, self._store.count), []).extend((slot, number))
         await every(self._store.run(scripts.SETTLE_TELLS, shard, *said) for shard, said in by_shard.items())
@@ -118,7 +119,10 @@ class SharedTells:
         video = await self._video_of(int(video_number)) if name else None
         if video is None or video.origin != host:
             return
-        self._numbers[slot] = number
+        while len(self._numbers) >= MAX_NUMBERS:
+            # It ends in Redis by its own time.
+            del self._numbers[next(iter(self._numbers))]
+        self._numbers[slot, expires_ms] = number
         self._taken.put(Tell(video, bytes.fromhex(viewer), name, expires_ms, since_ms))
 
     async def _gained(self, shard: int) -> None:
@@ -127,8 +131,8 @@ class SharedTells:
     async def _lost(self, shard: int) -> None:
         for host in [host for host in self._taken.hosts() if shard_of(host, self._store.count) == shard]:
             self._taken.forget(host)
-        for slot in [slot for slot in self._numbers if shard_of(slot.partition(" ")[0], self._store.count) == shard]:
-            del self._numbers[slot]
+        for key in [key for key in self._numbers if shard_of(key[0].partition(" ")[0], self._store.count) == shard]:
+            del self._numbers[key]
 
 
 def _slot(tell: Tell) -> str:
