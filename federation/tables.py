@@ -54,5 +54,6 @@ follows = Table(
     Column("state", String(10), nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("updated_ms", BigInteger, nullable=False),
+    Index("ix_follows_host", "host"),
 )
 """``in``: the remote ``actor`` follows our ``object``; ``out``: our ``object`` follows the remote ``actor``."""

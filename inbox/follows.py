@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -121,6 +122,7 @@ class FollowHandler:
         quoted = answer.object
         if isinstance(quoted, Follow) and quoted.object != sender.actor:
             return drop(InboxReason.NOT_OWNER, "it answers a follow of somebody else")
+        await self._hear_of_others(sender)
         return await self._take(_Answered(sender.actor, isinstance(answer, Accept)))
 
     async def undo(self, undo: Undo, sender: Sender) -> Refused | None:
@@ -128,10 +130,17 @@ class FollowHandler:
         if isinstance(undone, Follow):
             if undone.actor != sender.actor:
                 return drop(InboxReason.NOT_OWNER, "only the follower can undo its follow")
+            await self._hear_of_others(sender)
             return await self._take(_Undone(sender.actor, undone.object, None))
         if isinstance(undone, str):
+            await self._hear_of_others(sender)
             return await self._take(_Undone(sender.actor, None, undone))
         return drop(InboxReason.UNSUPPORTED_TYPE, "Undo of something else than a Follow")
+
+    async def _hear_of_others(self, sender: Sender) -> None:
+        """The follow that is meant may have been made by another process a moment ago."""
+        with suppress(StorageUnavailable):
+            await self._peers.refresh_host(sender.host)
 
     async def _inboxes(self, sender: Sender) -> tuple[str, str | None] | Refused:
         """Where to answer, and its host's: what came with the sender's key, else its document."""

@@ -79,6 +79,9 @@ class Handlers:
 
     async def _announce(self, url: str, sender: Sender) -> Refused | None:
         if not self._peers.follows(sender.host):
+            # Another process may have just heard that we do.
+            await self._peers.refresh_host(sender.host)
+        if not self._peers.follows(sender.host):
             return drop(InboxReason.NOT_FOLLOWED, "we do not follow this peer")
         if not self._peers.accepts(sender.host, "announces"):
             return drop(InboxReason.NOT_ACCEPTED, "announces")

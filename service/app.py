@@ -409,6 +409,8 @@ class Service:
 
     def _listen_to_others(self) -> None:
         """What other processes of the instance changed is read anew."""
+        if self.ground.together.store is None:
+            return
         news, peers, catalog = self.ground.together.news, self.federation.peers, self.views.catalog
 
         async def video_changed(key: str) -> None:

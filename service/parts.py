@@ -231,7 +231,7 @@ def views_tower(
         identity.video_url,
         identity.authority,
         judge_channel=identity.channel_name_problem,
-        moved=lambda number: ground.together.news.tell(VIDEO_NEWS, str(number)),
+        moved=_teller(ground.together),
     )
     counters = ground.live.counters
     names = SessionNames(secret)
@@ -319,6 +319,11 @@ def views_tower(
         names=names,
         websites=WebSites(config, clock, metrics, ground.database, sessions, geo),
     )
+
+
+def _teller(together: Together) -> Callable[[int], None] | None:
+    """Tells other processes of a changed video; None where there are none."""
+    return None if together.store is None else lambda number: together.news.tell(VIDEO_NEWS, str(number))
 
 
 def rate_limiter(clock: Clock, rate: Rate | None) -> WindowLimiter[str] | None:

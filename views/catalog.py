@@ -49,14 +49,15 @@ class Catalog:
         local_origin: str,
         bounds: CatalogBounds | None = None,
         judge_channel: Callable[[str], Refused | None] = lambda _: None,
-        moved: Callable[[int], None] = lambda _: None,
+        moved: Callable[[int], None] | None = None,
     ) -> None:
         """``local_url`` makes the global id of a video of ours from its UUID; ``local_origin`` is our authority.
 
         ``judge_channel`` knows the names that no channel of ours may have. ``moved`` is told the number of every video
-        that changed here in more than its views, for other processes.
+        that changed here in more than its views, where other processes use the database too.
         """
-        self._moved = moved
+        self._alone = moved is None
+        self._moved = moved or _nobody_hears
         self._judge_channel = judge_channel
         self._db = db
         self._announcer = announcer
@@ -143,14 +144,16 @@ class Catalog:
         """Read anew what was last read two calls ago, where the database answers: other processes count views too."""
         self._cache.forget_old()
 
-    async def current(self, ref: VideoRef) -> Video | None:
-        """As ``find``, with the counted views of this moment, whichever process counted them."""
-        known = await self.find(ref)
-        if known is None:
-            return None
-        async with self._db.read() as tx:
-            row = (await tx.execute(select(*COLUMNS).where(videos.c.number == known.number))).one_or_none()
-        return None if row is None else video_of(row)
+    async def current(self, known: Video) -> Video:
+        """The video with the counted views of this moment, whichever process counted them."""
+        if self._alone:
+            return known
+        try:
+            async with self._db.read() as tx:
+                row = (await tx.execute(select(*COLUMNS).where(videos.c.number == known.number))).one_or_none()
+        except StorageUnavailable:
+            return known
+        return known if row is None else video_of(row)
 
     # Our videos
 
@@ -343,3 +346,7 @@ async def _nobody_asks(_: Video) -> None:
 def _plain(video: Video, column: str) -> object:
     value = getattr(video, column)
     return value.value if isinstance(value, Privacy) else value
+
+
+def _nobody_hears(_: int) -> None:
+    return None

@@ -62,8 +62,9 @@ class VideoCache:
             self.put_missing(name, now_ms)
 
     def evict(self, number: int) -> None:
-        """Forget what is known, without claiming that it is gone."""
+        """Forget what is known, without claiming that it is gone; nor is any name known to be of none any more."""
         self._unlink(number)
+        self._missing.clear()
 
     def clear(self) -> None:
         """As ``evict``, of all."""

@@ -45,8 +45,8 @@ class Follows:
         self._hosts_out: dict[str, FollowState] = {}
         self._followers: tuple[Follower, ...] = ()
         self.changed: Callable[[], None] = lambda: None
-        self.moved: Callable[[], None] = lambda: None
-        """Called after a change that was made here: other processes have to read it."""
+        self.moved: Callable[[], None] | None = None
+        """Called after a change that was made here, where other processes have to read it; they make changes too."""
         self._version = 0
 
     async def load(self) -> None:
@@ -73,6 +73,18 @@ class Follows:
         self._applying(rest, gone=gone, here=False)()
         self._applying(came, told=self._events.follower_added, here=False)()
         self._applying(accepted, told=self._events.following_accepted, here=False)()
+
+    async def refresh_host(self, host: str) -> bool:
+        """Whether another process changed a follow of this host and this one had not read it; it has now."""
+        if self.moved is None:
+            return False
+        async with self._database.read() as tx:
+            stored = {_key(record): record for record in await store.follows_of(tx, host)}
+        known = {key: record for key, record in self._records.items() if record.host == host}
+        if stored == known:
+            return False
+        await self.refresh()
+        return True
 
     def _is_news(self, record: FollowRecord, direction: Direction) -> bool:
         if record.direction is not direction or record.state is not FollowState.ACCEPTED:
@@ -194,7 +206,7 @@ class Follows:
             if told is not None:
                 for host in {record.host for record in kept}:
                     told(host)
-            if here:
+            if here and self.moved is not None:
                 self.moved()
 
         return apply

@@ -87,6 +87,11 @@ class Peers:
         """``listener`` is called after every change of follows and verdicts that this process made."""
         self._moved = self._follows.moved = listener
 
+    async def refresh_host(self, host: str) -> bool:
+        """To be asked before a host is told that we know of no such follow: another process may have just made it.
+        True when there was anything to learn."""
+        return await self._follows.refresh_host(host)
+
     # What a host may do
 
     def policy(self, host: str) -> PeerPolicy:

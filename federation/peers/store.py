@@ -148,6 +148,11 @@ async def load_follows(tx: Transaction) -> list[FollowRecord]:
     return [_follow(row) for row in await tx.execute(select(follows).order_by(follows.c.id))]
 
 
+async def follows_of(tx: Transaction, host: str) -> list[FollowRecord]:
+    """Both ways, of one host's actors."""
+    return [_follow(row) for row in await tx.execute(select(follows).where(follows.c.host == host))]
+
+
 async def find_follow(tx: Transaction, direction: Direction, actor: str, object_: str) -> FollowRecord | None:
     key = _digest(direction.value, actor, object_)
     row = (await tx.execute(select(follows).where(follows.c.key == key))).one_or_none()

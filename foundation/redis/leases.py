@@ -112,8 +112,7 @@ class RedisLeases:
     async def stop(self) -> None:
         await end(self._task)
         self._task = None
-        for shard in list(self._tokens):
-            await self._lose(shard)
+        await asyncio.gather(*(self._lose(shard) for shard in list(self._tokens)))
         try:
             await every(self._ask(shard, "drop") for shard in range(self.shards))
             await self._store.run(HELLO, 0, self.process, 0)

@@ -45,7 +45,7 @@ class VideoRoutes:
         video = await self._access.visible(request, principal, self._access.viewer_token(request))
         if isinstance(video, Refused):
             return refusal(video)
-        return json(await self._shown(video))
+        return json(await self._shown(await self._api.catalog.current(video)))
 
     async def page(self, request: web.Request) -> web.StreamResponse:
         """``{"total", "data"}``, with PeerTube's start, count, sort, isLocal and isLive.

@@ -91,6 +91,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_follows")),
         sa.UniqueConstraint("key", name=op.f("uq_follows_key")),
     )
+    op.create_index("ix_follows_host", "follows", ["host"], unique=False)
     op.create_table(
         "livekit_messages",
         sa.Column("id", sa.String(length=256), nullable=False),
