@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import pytest
 from integration.conftest import Spawn
-from integration.house import OTHER_UUID, UUID, Client, Process, command, holds, run, wait_until
+from integration.house import OTHER_UUID, POLL_S, UUID, Client, Process, command, holds, run, wait_until
 from integration.peertube import VIDEO, PeerTube
 from servers import PostgreSQLServer, RedisServer
 
@@ -308,6 +308,7 @@ async def test_acknowledged_views_survive_the_kill_of_workers(crew: Crew) -> Non
                 tried.add(name)
                 reply = await client.heartbeat(name, 4)
             except (aiohttp.ClientError, TimeoutError):
+                await asyncio.sleep(POLL_S)
                 continue
             if reply.headers.get("x-views") == "counted":
                 counted.add(name)
@@ -318,7 +319,7 @@ async def test_acknowledged_views_survive_the_kill_of_workers(crew: Crew) -> Non
             before = len(counted)
             await wait_until(lambda: len(counted) > before + 30, 20)  # noqa: B023
             process.kill_worker()
-            await wait_until(lambda: len(process.workers()) == process.count, PATIENCE_S)
+            await process.settled()
     finally:
         for each in players:
             each.cancel()
