@@ -29,7 +29,7 @@ from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
-from service import VERSION, admin_routes, delivery_routes, health
+from service import VERSION, admin_routes, delivery_routes, health, nowhere, openapi
 from service.applications import ApplicationViews
 from service.config import (
     Config,
@@ -245,6 +245,8 @@ class Service:
         )
         doctor_routes.setup_routes(app.router, tokens=self.tokens, around=self._surroundings)
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)
+        openapi.setup_routes(app.router, str(config.instance.url))
+        nowhere.setup_routes(app.router)
         health.setup_routes(
             app.router,
             render=self._metrics_page,
