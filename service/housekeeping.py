@@ -25,6 +25,9 @@ VERDICTS_MS = 5_000
 KEYS_EVERY_MS = 5_000
 """How soon every process signs with a key that `fediviews keys rotate` made."""
 FORGET_PEERS_AFTER_MS = 90 * DAY_MS
+CATALOGS_MS = 10_000
+"""How often it is looked which catalogs are due."""
+
 REFRESHED_AT_ONCE = 20
 
 
@@ -69,6 +72,7 @@ class Housekeeping:
             Task("flush telemetry", self._views.telemetry_house.flush, config.telemetry.flush_interval_ms),
             Task("forget viewers of other processes", self._views.telemetry_house.tidy, 10 * MINUTE_MS),
             Task("sweep visitors of pages", self._views.websites.sweep, views.sweep_interval_ms),
+            Task("fetch catalogs of sites", self._views.websites.fetch_catalogs, CATALOGS_MS, once=True),
             Task("save viewers that have left", self._views.recorder.sweep, save_ms),
             Task("settle statistics", self._views.cleaner.settle, MINUTE_MS, once=True),
             Task("announce view counts", self._announce_views, flush_ms, once=True),

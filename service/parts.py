@@ -280,7 +280,8 @@ def views_tower(
         progress_lifetime_ms=views.stats_lifetime_ms,
         still_after_ms=views.still_after_ms,
     )
-    geo = Geo(config, clock, metrics, USER_AGENT.format(version=VERSION, url=identity.base_url))
+    agent = USER_AGENT.format(version=VERSION, url=identity.base_url)
+    geo = Geo(config, clock, metrics, agent)
     progress = ground.live.progress
     present = PresentViewers(progress, clock)
     recorder = Recorder(
@@ -317,7 +318,7 @@ def views_tower(
         telemetry=telemetry_house.service,
         telemetry_house=telemetry_house,
         names=names,
-        websites=WebSites(config, clock, metrics, ground.database, sessions, geo),
+        websites=WebSites(config, clock, metrics, ground.database, sessions, geo, agent),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from foundation.clock import Clock
 from foundation.database import Database
+from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from service.config import Config
@@ -17,6 +18,7 @@ from views.counters.redis_progress import RedisProgressStore
 from views.pages.active import ActiveSessions
 from views.pages.backfill import Backfill
 from views.pages.catalog import PageCatalog
+from views.pages.fetching import CatalogFetcher
 from views.pages.model import Room, Rules
 from views.pages.queries import PageQueries
 from views.pages.retention import PageRetention
@@ -35,7 +37,14 @@ class WebSites:
     """``pages`` is what routes ask; ``start`` before they do. Without sites nothing is kept and nothing runs."""
 
     def __init__(
-        self, config: Config, clock: Clock, metrics: Metrics, database: Database, identity: Identity, geo: Geo
+        self,
+        config: Config,
+        clock: Clock,
+        metrics: Metrics,
+        database: Database,
+        identity: Identity,
+        geo: Geo,
+        user_agent: str,
     ) -> None:
         self._live = _live_stores(config, clock)
         rules, room = _rules(config), _room(config)
@@ -53,6 +62,25 @@ class WebSites:
             city=geo.city,
         )
         self._used = bool(config.pages.sites)
+        federation = config.federation
+        # Its requests are counted as catalogs.
+        self._http = HttpClient(
+            clock,
+            Metrics(),
+            allow_private_addresses=federation.allow_private_addresses,
+            allow_http=federation.allow_http,
+            user_agent=user_agent,
+            name="catalog",
+        )
+        self._fetcher = CatalogFetcher(
+            self.pages.sites,
+            self.pages.catalog,
+            self._http,
+            clock,
+            metrics,
+            urls={site.host: site.catalog for site in config.pages.sites if site.catalog is not None},
+            period_ms=config.pages.catalog_refresh_ms,
+        )
 
     async def start(self) -> None:
         """Raises StorageUnavailable."""
@@ -64,6 +92,10 @@ class WebSites:
         if self._used:
             await self.pages.active.sweep()
 
+    async def fetch_catalogs(self) -> None:
+        if self._used:
+            await self._fetcher.fetch_due()
+
     async def purge(self) -> None:
         await self.pages.retention.purge()
 
@@ -74,6 +106,7 @@ class WebSites:
 
     async def stop(self) -> None:
         await self._live.stop()
+        await self._http.close()
 
 
 def sites_of(config: Config, database: Database) -> Sites:
