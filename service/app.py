@@ -228,6 +228,7 @@ class Service:
             peers=federation.peers,
             following=self.outbox.following,
         ).setup(app.router)
+        calls = ApiCalls(views.telemetry, ground.clock)
         admin_routes.setup_routes(
             app.router,
             tokens=self.tokens,
@@ -238,10 +239,14 @@ class Service:
             replay=self.entrance.replay,
             unusual=federation.activity.unusual,
             reports=self.outlet.reports,
-            calls=ApiCalls(views.telemetry, ground.clock),
+            calls=calls,
         )
         delivery_routes.setup_routes(
-            app.router, tokens=self.tokens, queues=self.outlet.queues, hurry=self.outlet.elsewhere.hurry
+            app.router,
+            tokens=self.tokens,
+            queues=self.outlet.queues,
+            hurry=self.outlet.elsewhere.hurry,
+            calls=calls,
         )
         doctor_routes.setup_routes(app.router, tokens=self.tokens, around=self._surroundings)
         WebhookRoutes(self.tokens, self.webhooks).setup(app.router)

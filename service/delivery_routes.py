@@ -15,18 +15,26 @@ from foundation.urls import parse_host
 from foundation.web import bearer_token
 from outbox.queues import Queues, Undelivered
 from outbox.waiting import available
+from views.telemetry.calls import ApiCalls
 
 MAX_LISTED = 1_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, queues: Queues, hurry: Callable[[str], None]) -> None:
+def setup_routes(
+    router: web.UrlDispatcher, *, tokens: TokenBook, queues: Queues, hurry: Callable[[str], None], calls: ApiCalls
+) -> None:
     """``hurry`` is told of a host whose activities are to be tried now."""
 
     def for_admins(handler: Handler) -> Handler:
         async def guarded(request: web.Request) -> web.StreamResponse:
+            begun_ms = calls.begun_ms()
             principal = tokens.require(bearer_token(request), Role.ADMIN)
-            return problems.refused(principal) if isinstance(principal, Refused) else await handler(request)
+            if isinstance(principal, Refused):
+                return problems.refused(principal)
+            response = await handler(request)
+            calls.answered(request, principal, response.status, begun_ms)
+            return response
 
         return available(guarded)
 

@@ -370,6 +370,7 @@ def views_api(
         place_headers=tower.geo.headers,
         telemetry=tower.telemetry,
         playback=tower.telemetry_house.desk,
+        feed=tower.telemetry_house.feed,
         shedder=ground.shedder,
         rules=report_rules(ground.config.views, ground.clock, ground.metrics),
         pages=tower.websites.pages,

@@ -188,7 +188,8 @@ class Watching:
             viewer, is_new = seen.viewer, seen.is_new
         progress, played, silent_ms = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
         if self._feed is not None and (was_here or not leave):
-            playing = plays(progress, video.is_live)
+            # That it goes proves nothing of a live stream without positions.
+            playing = plays(progress, video.is_live and not leave) or played
             self._feed.reported(video, viewer, now_ms, is_new=is_new, played=played, plays=playing, silent_ms=silent_ms)
             if leave:
                 self._feed.left(video, viewer, now_ms, played=playing)

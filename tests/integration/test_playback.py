@@ -187,6 +187,36 @@ async def test_joining_leaving_and_calls_are_recorded(client: Client, service: S
     assert [kind for kind in await kinds() if kind in wanted] == wanted
 
 
+async def test_an_open_page_holds_its_viewer(client: Client, service: Service) -> None:
+    path = f"{client.url}/api/v1/videos/{UUID}/viewers?sessionId="
+    events = {"Accept": "text/event-stream"}
+    async with client.http.get(path + "no%20name", headers=events) as refused:
+        assert refused.status == 400
+    async with client.http.get(path + "anna", headers=events) as stream:
+        assert stream.status == 200
+        await client.heartbeat("anna", 0)
+        await client.heartbeat("anna", 1)
+        await client.leave("anna")
+        await client.heartbeat("bea", 0)
+        await client.leave("bea")
+
+        async def left() -> list[str]:
+            async with service.ground.database.read() as tx:
+                found = await tx.execute(select(telemetry_records.c.kind))
+                return [kind for kind in found.scalars() if kind.startswith("participant_") and "joined" not in kind]
+
+        async def bea_left() -> bool:
+            return "participant_connection_aborted" in await left()
+
+        await wait_until(bea_left)
+        assert "participant_left" not in await left()
+
+    async def anna_left() -> bool:
+        return "participant_left" in await left()
+
+    await wait_until(anna_left)
+
+
 async def test_where_telemetry_is_off_nothing_is_looked_at(tmp_path: Path) -> None:
     service = await started(tmp_path, {"enabled": False})
     async with aiohttp.ClientSession() as http:

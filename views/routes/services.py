@@ -24,6 +24,7 @@ from views.sessions import Identity, ViewerTokens
 from views.sharing import Sharing
 from views.stats.model import Statistics
 from views.telemetry.desk import PlaybackDesk
+from views.telemetry.feed import ViewerFeed
 from views.telemetry.null import NullTelemetry
 from views.telemetry.service import TelemetryService
 from views.viewers import Viewers
@@ -88,6 +89,7 @@ class ViewsApi:
     place_headers: PlaceHeaders | None = None
     telemetry: TelemetryService = field(default_factory=NullTelemetry)
     playback: PlaybackDesk | None = None
+    feed: ViewerFeed | None = None
     shedder: Shedder | None = None
     rules: ReportRules = field(default_factory=ReportRules)
     pages: Pages | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from foundation.clock import Clock
@@ -91,6 +92,17 @@ class ViewerFeed:
         """It said so, and was here."""
         self._rooms.touched(video)
         self._gone(video, self._names.participant(video.number, viewer, now_ms, active=played))
+
+    def listening(self, video: Video, viewer: bytes) -> Callable[[], None]:
+        """Its page listens to the number of viewers: it has not left before that ends too. Call the answer then."""
+        guard, participant = ReferenceGuard(), self._names.participant(video.number, viewer, self._clock.now_ms())
+        self._telemetry.participant_joined(self._rooms.room(video), participant, should_send_event=False, guard=guard)
+
+        def ended() -> None:
+            if guard.activated:
+                self._telemetry.participant_left(self._rooms.room(video), participant, guard=guard)
+
+        return ended
 
     async def look(self) -> int:
         """Say who departed since the last look, because its time was over; how many. Raises StorageUnavailable."""

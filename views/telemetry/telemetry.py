@@ -123,8 +123,10 @@ class Telemetry(TrackBooks, HouseBooks):
         guard: ReferenceGuard | None,
         at_ms: int,
     ) -> None:
-        self._worker(room, participant, guard)
+        worker = self._worker(room, participant, guard)
         if should_send_event:
+            if worker is not None:
+                worker.said = True
             self.write(self.event(EventKind.PARTICIPANT_JOINED, room, participant, at_ms=at_ms, info=client))
 
     def participant_active(
@@ -148,7 +150,7 @@ class Telemetry(TrackBooks, HouseBooks):
             if worker.announced:
                 # Another source said so before.
                 return
-            worker.announced = True
+            worker.announced = worker.said = True
         reason = "migration" if is_migration else ""
         self.write(self.event(EventKind.PARTICIPANT_ACTIVE, room, participant, at_ms=at_ms, reason=reason))
         if not is_migration:
@@ -183,6 +185,7 @@ class Telemetry(TrackBooks, HouseBooks):
             if not self._workers.close(worker, at_ms, guard):
                 return
             active, joined_ms = active or worker.active, worker.participant.joined_ms
+            should_send_event &= worker.said or active
         elif guard is not None:
             # It came at another process, or found no room here: its source says once that it left.
             if guard.released:

@@ -25,9 +25,10 @@ Key = tuple[int, str]
 
 
 class StatsWorker:
-    """``active``: its participant has played at some time. ``announced``: that was said of this stay."""
+    """``active``: its participant has played at some time. ``announced``: that was said of this stay. ``said``: so was
+    anything at all, so that its end is worth saying."""
 
-    __slots__ = ("_samples", "active", "announced", "closed_ms", "count", "participant", "room", "touched_ms")
+    __slots__ = ("_samples", "active", "announced", "closed_ms", "count", "participant", "room", "said", "touched_ms")
 
     def __init__(self, room: Room, participant: Participant, now_ms: int) -> None:
         self.room = room
@@ -35,6 +36,7 @@ class StatsWorker:
         self.count = ReferenceCount()
         self.active = participant.active
         self.announced = False
+        self.said = False
         self.closed_ms: int | None = None
         self.touched_ms = now_ms
         self._samples: dict[tuple[Direction, str], list[Sample]] | None = None

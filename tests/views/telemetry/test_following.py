@@ -62,6 +62,14 @@ async def test_in_a_live_stream_without_positions_who_reports_again_plays(proces
     assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
 
 
+async def test_in_a_live_stream_without_positions_leaving_proves_nothing(process: Process, clock: ManualClock) -> None:
+    live = video(2, is_live=True)
+    await process.report("anna", 0, at=live)
+    clock.advance(1_000)
+    await process.report("anna", 0, at=live, leave=True)
+    assert await process.heard() == ["video_started", "viewer_aborted", "video_finished"]
+
+
 async def test_silence_within_the_lifetime_is_resumed(process: Process, clock: ManualClock) -> None:
     await process.report("anna", 0)
     clock.advance(5_000)
@@ -170,6 +178,27 @@ async def test_a_room_of_a_media_server_outlives_a_restart(
     assert await again.heard() == []
     again.telemetry.room_ended(Room(live))
     assert await again.heard() == ["video_finished"]
+
+
+async def test_a_page_that_still_listens_has_not_left(process: Process, clock: ManualClock) -> None:
+    ended = process.feed.listening(video(), b"anna".ljust(16))
+    assert await process.heard() == []
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.heard()
+    clock.advance(120_000)
+    assert await process.heard() == ["video_finished"]
+    ended()
+    ended()
+    assert await process.heard() == ["viewer_left"]
+
+
+async def test_a_page_that_only_listens_is_no_viewer(process: Process) -> None:
+    ended = process.feed.listening(video(), b"anna".ljust(16))
+    assert await process.heard() == []
+    ended()
+    assert process.said() == ([], [])
 
 
 async def test_a_host_applications_viewer_joins_and_leaves(process: Process, clock: ManualClock) -> None:
