@@ -59,7 +59,7 @@ class PostgreSQLServer:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._user = NOBODY if os.geteuid() == 0 else None
-        self._programs = postgresql_programs(directory)
+        self.programs = postgresql_programs(directory)
         self._data, self._sockets = directory / "data", directory / "s"
         self._process: subprocess.Popen[bytes] | None = None
         for made in (self._data, self._sockets):
@@ -88,13 +88,13 @@ class PostgreSQLServer:
             thread.submit(asyncio.run, run()).result()
 
     def create(self) -> None:
-        command = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "fediviews", "--auth=trust"]
+        command = [str(self.programs / "initdb"), "-D", str(self._data), "-U", "fediviews", "--auth=trust"]
         command += ["--no-sync", "--encoding=UTF8", "--locale=C"]
         self._run(command)
 
     def start(self) -> None:
         log = self._directory / "postgresql.log"
-        command = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._sockets)]
+        command = [str(self.programs / "postgres"), "-D", str(self._data), "-k", str(self._sockets)]
         for setting in ("listen_addresses=", "fsync=off", "max_connections=200", "shared_buffers=32MB"):
             command += ["-c", setting]
         with log.open("wb") as out:
