@@ -31,12 +31,22 @@ class FediviewsError(Exception):
 
 
 class ConfigError(FediviewsError):
-    """A configuration value cannot be used; ``path`` names the key, as in ``peers[2].host``."""
+    """A configuration value cannot be used; ``path`` names the key, as in ``peers[2].host``.
+
+    ``message`` is one printable line, whatever it quotes: it goes to terminals and into logs.
+    """
 
     def __init__(self, path: str, message: str) -> None:
+        message = _printable(message)
         super().__init__(f"{path}: {message}" if path else message)
         self.path = path
         self.message = message
+
+
+def _printable(text: str) -> str:
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode("ascii") for one in text)
 
 
 class StorageUnavailable(FediviewsError):
