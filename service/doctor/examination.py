@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from service.doctor import identity, peers, places, stores
+from service.doctor import hooks, identity, peers, places, stores
 from service.doctor.model import Check, Finding, Status, Surroundings, failed
 
 TIMEOUT_S = 60.0
@@ -23,6 +23,8 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("proxy", places.proxy),
     ("geoip", places.geoip),
     ("peers", peers.round_trips),
+    ("webhooks", hooks.webhooks),
+    ("livekit", hooks.livekit),
 )
 
 log = logging.getLogger("fediviews.doctor")

@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -15,7 +16,8 @@ from integration.conftest import http as http
 from integration.conftest import instance as instance
 from integration.conftest import key_directories as key_directories
 from integration.conftest import stack as stack
-from integration.house import TOKEN, Instance
+from integration.house import TOKEN, UUID, Instance
+from receiver import KEY, SECRET, Receiver
 from servers import RedisServer, redis_server
 from sqlalchemy import text
 
@@ -24,14 +26,17 @@ from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.metrics import Metrics
 from foundation.redis.facts import facts_of
-from service.config import Config, Peer, Storage
+from outbox.webhooks.bodies import make_event
+from outbox.webhooks.queue import WebhookQueue
+from service.config import Config, Livekit, LivekitKey, LivekitRoom, Peer, Secret, Storage, Webhook
 from service.config import Database as DatabaseAddress
 from service.config.storage import DatabaseKind, parse_live
 from service.config.values import parse_origin
-from service.doctor import identity, peers, places, stores
+from service.doctor import hooks, identity, peers, places, stores
 from service.doctor.command import doctor, lines, report, surroundings_of
 from service.doctor.examination import CHECKS, examine, worst
 from service.doctor.model import Finding, Status, Surroundings, failed, ok, warning
+from service.hooks import hooks_of
 from service.migrate import migrate
 
 OK, WARNING, FAILED = Status.OK, Status.WARNING, Status.FAILED
@@ -311,7 +316,7 @@ async def test_a_check_that_stumbles_does_not_hide_the_others(
     findings = await examine(around)
     assert findings[0].status is FAILED
     assert "not meant" not in findings[0].says
-    assert len(findings) > len(CHECKS) - 3
+    assert {each.check for each in findings} >= {"secret files", "disk", "database", "live store", "name"}
 
 
 class Terminal(io.StringIO):
@@ -342,3 +347,46 @@ async def test_the_exit_status_says_whether_anything_failed(running: Instance) -
     (running.service.config.storage.directory / "viewer-secret").chmod(0o644)
     assert await doctor(running.service.config, io.StringIO()) == 1
     assert TOKEN not in out.getvalue()
+
+
+# Webhooks and LiveKit
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+async def test_webhooks_are_tried(around: Surroundings, aiohttp_server: Any) -> None:
+    receiver = await Receiver().start(aiohttp_server)
+    good = Webhook(url=receiver.url, key=KEY, secret=Secret(SECRET))
+    wrong = Webhook(url=receiver.url + "?other", key=KEY, secret=Secret("not-the-one-that-the-receiver-knows"))
+    away = Webhook(url="http://127.0.0.1:9/hooks", key=KEY, secret=Secret("a-secret-of-thirty-one-letters!"))
+    found = await hooks.webhooks(of(around, webhooks=(good, wrong, away)))
+    assert [each.status for each in found] == [OK, FAILED, FAILED, WARNING]
+    assert "status_401" in found[1].says
+    assert "unreachable" in found[2].says
+    assert [event["event"] for event in receiver.heard] == ["test"]
+    assert SECRET not in str(found)
+
+
+async def test_a_webhook_that_is_stuck_is_seen(around: Surroundings, running: Instance, aiohttp_server: Any) -> None:
+    receiver = await Receiver().start(aiohttp_server)
+    stuck = of(around, webhooks=(Webhook(url=receiver.url, key=KEY, secret=Secret(SECRET)),))
+    (hook,) = hooks_of(stuck.config)
+    old = make_event("peer_up", "other.example", around.clock.now_ms() - 2 * hooks.STUCK_MS, {})
+    database = running.service.ground.database
+    await database.write(lambda tx: WebhookQueue(database).add(tx, [(hook, old)]))
+    found = await hooks.webhooks(stuck)
+    assert [each.status for each in found] == [OK, WARNING]
+    assert "1 events wait" in found[1].says
+
+
+async def test_livekit_rooms_have_to_be_live_videos(around: Surroundings, running: Instance) -> None:
+    key, room = LivekitKey("APIkey", Secret("k" * 40)), LivekitRoom("my-room", UUID)
+    assert await hooks.livekit(around) == []
+    (missing,) = await hooks.livekit(of(around, livekit=Livekit((key,), (room,))))
+    assert missing.status is FAILED
+    await running.put_video()
+    (not_live,) = await hooks.livekit(of(around, livekit=Livekit((key,), (room,))))
+    assert not_live.status is WARNING
+    await running.put_video(isLive=True, duration=0)
+    assert [each.status for each in await hooks.livekit(of(around, livekit=Livekit((key,), (room,))))] == [OK]
+    short = LivekitKey("APIkey", Secret("devsecret"))
+    assert [each.status for each in await hooks.livekit(of(around, livekit=Livekit((short,))))] == [WARNING, WARNING]
