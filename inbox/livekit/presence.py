@@ -103,10 +103,11 @@ class RoomPresence:
         self._went.update({(one.room, one.viewer): self._messages for one in change.went})
         for one in change.came:
             self._went.pop((one.room, one.viewer), None)
+        # Who goes before it was greeted is greeted on its way: LiveKit says that somebody came once media flows.
+        hasty = [one for one in change.went if self._came.pop((one.room, one.viewer), None) is not None]
         self._came.update({(one.room, one.viewer): one for one in change.came})
-        for one in change.went:
-            self._came.pop((one.room, one.viewer), None)
         try:
+            await self._report(hasty, now_ms, leave=False)
             await self._report(change.went, now_ms, leave=True)
             await self._report(change.came, now_ms, leave=False)
         except StorageUnavailable as problem:
