@@ -42,7 +42,7 @@ async def opened(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> A
             "redis, split": RedisSettings(shards=4, split_at=1, server_time=False),
             "redis, cluster": RedisSettings(shards=16, split_at=2, server_time=False),
         }[kind]
-        server = request.getfixturevalue("live_redis_cluster" if "cluster" in kind else "live_redis")
+        server = request.getfixturevalue("any_cluster" if "cluster" in kind else "any_redis")
         store = RedisCounterStore(RedisLink(server.url), ManualClock(NOW), settings, keep_departed=True)
         await store.start()
         yield store

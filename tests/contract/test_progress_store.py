@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from servers import RedisServer
+from servers.existing import LiveServer
 
 from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable
@@ -38,7 +38,7 @@ async def opened(kind: str, room: int, request: pytest.FixtureRequest) -> AsyncI
         return
     shards = {"redis": 1, "redis, spread": 4, "redis, cluster": 16}[kind]
     settings = RedisSettings(shards=shards, max_viewers=room // 6 or 1, server_time=False)
-    server = request.getfixturevalue("live_redis_cluster" if "cluster" in kind else "live_redis")
+    server = request.getfixturevalue("any_cluster" if "cluster" in kind else "any_redis")
     link = RedisLink(server.url)
     yield RedisProgressStore(link, ManualClock(NOW), settings)
     await link.close()
@@ -128,10 +128,10 @@ async def test_it_is_bounded_closed_stays_included(small_store: ProgressKeeper) 
     await small_store.put(1, A, b"two", NOW + 100)
 
 
-async def test_processes_close_and_save_each_stay_once(live_redis: RedisServer) -> None:
+async def test_processes_close_and_save_each_stay_once(any_redis: LiveServer) -> None:
     """And what one of them took and was killed with comes to another."""
     clock = ManualClock(NOW)
-    link = RedisLink(live_redis.url)
+    link = RedisLink(any_redis.url)
     stores = [RedisProgressStore(link, clock, RedisSettings(shards=4, server_time=False)) for _ in range(3)]
     for number in range(200):
         await stores[0].put(number % 3, bytes([number]) * 16, b"%d" % number, NOW + 100)

@@ -53,6 +53,34 @@ def postgresql_programs(copies: Path) -> Path:
     return found[-1]
 
 
+def empty_database(url: str) -> None:
+    """End the sessions of a database and make its schema ``public`` as new."""
+    others = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+        " AND datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    _ask(url, others, "DROP SCHEMA public CASCADE", "CREATE SCHEMA public")
+
+
+def is_empty_database(url: str) -> bool:
+    """Whether its schema ``public`` holds nothing."""
+    return not _ask(url, "SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace")
+
+
+def _ask(url: str, *statements: str) -> object:
+    """The first value that the last one returns. In a thread: it works with and without a running event loop."""
+
+    async def run() -> object:
+        connection = await asyncpg.connect(url)
+        try:
+            return [await connection.fetchval(statement) for statement in statements][-1]
+        finally:
+            await connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, run()).result()
+
+
 class PostgreSQLServer:
     """One cluster; ``url(name)`` reaches a database of it; there is one called postgres."""
 
@@ -71,21 +99,8 @@ class PostgreSQLServer:
         return f"postgresql://fediviews@/{name}?host={self._sockets}"
 
     def empty(self) -> None:
-        """Make the database postgres as new. In a thread, so that it works with and without a running event loop."""
-
-        async def run() -> None:
-            connection = await asyncpg.connect(self.url("postgres"))
-            try:
-                await connection.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                    " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid();"
-                    " DROP SCHEMA public CASCADE; CREATE SCHEMA public"
-                )
-            finally:
-                await connection.close()
-
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(asyncio.run, run()).result()
+        """Make the database postgres as new."""
+        empty_database(self.url("postgres"))
 
     def create(self) -> None:
         command = [str(self.programs / "initdb"), "-D", str(self._data), "-U", "fediviews", "--auth=trust"]
