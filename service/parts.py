@@ -346,6 +346,7 @@ def views_api(
         watching_users_ms=config.views.watching_interval.users_ms,
         viewer_token_ttl_ms=config.views.token_ttl_ms,
         trusted_proxies=config.listen.trusted_proxies,
+        places_at_least=config.views.places_at_least,
     )
     return ViewsApi(
         clock=ground.clock,

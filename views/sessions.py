@@ -12,6 +12,7 @@ import hmac
 import os
 import re
 import secrets
+import stat
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from dataclasses import dataclass
@@ -41,14 +42,17 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9-]{1,200}", re.ASCII)
 def load_or_create_secret(path: Path) -> bytes:
     """The 32 bytes at ``path``, made on first start and readable by the owner only (mode 600).
 
-    Raises ConfigError when the file holds something else: replacing it silently would change every viewer's key.
+    Raises ConfigError when the file holds something else (replacing it silently would change every viewer's key), or
+    when every user of the machine may read it.
     """
     try:
-        secret = path.read_bytes()
+        secret, mode = path.read_bytes(), path.stat().st_mode
     except FileNotFoundError:
         return _create_secret(path)
     if len(secret) != SECRET_BYTES:
         raise ConfigError(str(path), f"a viewer secret is {SECRET_BYTES} bytes; remove the file to have a new one made")
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise ConfigError(str(path), f"is open to every user of this machine; run: chmod 600 {path}")
     return secret
 
 

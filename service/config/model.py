@@ -148,6 +148,7 @@ class Views:
     ignore_bots: bool = True
     ignore_prefetch: bool = True
     count_owner: bool = True
+    places_at_least: Annotated[int, Whole(1, 1_000)] = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,7 @@ VIEWS = Views(
     viewer_lifetime_ms=60_000,
     count_view_after_ms=2_000,
     rate_limit=None,
+    places_at_least=1,
     sweep_interval_ms=50,
     journal_interval_ms=100,
 )
@@ -156,6 +157,7 @@ SECTIONS: dict[str, Any] = {
         "viewer_lifetime": "60s",
         "count_view_after": "2s",
         "rate_limit": "never",
+        "places_at_least": 1,
         "sweep_interval": "50ms",
     },
     "federation": {

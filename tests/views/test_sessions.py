@@ -180,3 +180,11 @@ def test_garbage_is_no_token(text: str) -> None:
         verdict = tokens.verify(candidate, VIDEO)
         assert isinstance(verdict, Refused)
         assert verdict.status == 401
+
+
+def test_a_secret_that_others_may_read_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    path = tmp_path / "viewer-secret"
+    load_or_create_secret(path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match=f"chmod 600 {path}"):
+        load_or_create_secret(path)

@@ -13,7 +13,7 @@ from views.listing import VideoFilter, VideoPage
 from views.routes.access import Access
 from views.routes.replies import add_resource, guarded, json, json_object, refusal
 from views.routes.services import ViewsApi
-from views.routes.stats_body import overall_answer
+from views.routes.stats_body import crowded, overall_answer
 from views.routes.stats_query import read_bounds
 from views.routes.stats_subjects import EVERYTHING, reaches_everything
 from views.stats.model import Statistics
@@ -81,6 +81,7 @@ class ServerRoutes:
             totals |= {f"viewers.{scope}": count for scope, count in self._stats["viewers"].items()}
         else:
             totals["viewers"] = self._stats["viewers"]
+        overall = crowded(overall, self._api.settings.places_at_least)
         answer = overall_answer(overall, self._api.geo_attribution(), totals=totals, name="server")
         return answer.response(csv=bounds.csv)
 

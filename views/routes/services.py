@@ -43,7 +43,8 @@ class ApiSettings:
     """What the answers say about this instance.
 
     ``account`` is the name of the account above every channel of ours. Reporting periods are in milliseconds, None
-    switches reporting off for that kind of player. ``max_streams`` bounds the open event streams of the process.
+    switches reporting off for that kind of player. ``max_streams`` bounds the open event streams of the process,
+    ``places_at_least`` is how many viewers a country or subdivision needs to be shown.
     """
 
     instance_name: str = "Fediviews"
@@ -54,6 +55,7 @@ class ApiSettings:
     viewer_token_ttl_ms: int = 3_600_000
     max_streams: int = 1_000
     trusted_proxies: Sequence[Network] = ()
+    places_at_least: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from views.routes.access import Access
 from views.routes.playback_body import playback_answer
 from views.routes.replies import Handler, add_resource, guarded, refusal
 from views.routes.services import ViewsApi
-from views.routes.stats_body import agents_answer, overall_answer, retention_answer, timeseries_answer
+from views.routes.stats_body import agents_answer, crowded, overall_answer, retention_answer, timeseries_answer
 from views.routes.stats_query import Bounds, read_bounds, read_metric
 from views.routes.stats_subjects import (
     NO_CHANNEL,
@@ -52,6 +52,7 @@ class StatsRoutes:
                 return judged
             subject, bounds = judged
             overall = await self._statistics.overall(subject.scope, *bounds.within)
+            overall = crowded(overall, self._api.settings.places_at_least)
             return overall_answer(overall, self._api.geo_attribution()).response(csv=bounds.csv)
 
         return handler
@@ -73,6 +74,7 @@ class StatsRoutes:
                 "viewers": await self._api.viewers.watching_now(subject.scope.videos or ()),
             }
             overall = await self._statistics.overall(subject.scope, *bounds.within)
+            overall = crowded(overall, self._api.settings.places_at_least)
             answer = overall_answer(overall, self._api.geo_attribution(), totals=totals, name="channel")
             return answer.response(csv=bounds.csv)
 

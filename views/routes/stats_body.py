@@ -6,7 +6,7 @@ Every answer also says ``asOf``, the instant at which it was true: a member of t
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiohttp import web
@@ -34,6 +34,23 @@ class Answer:
             return json({**self.body, "asOf": iso_ms(self.as_of_ms)}, headers=_KEPT_BY_NOBODY)
         headers = {**_KEPT_BY_NOBODY, "X-As-Of": iso_ms(self.as_of_ms)}
         return csv_response(self.name, csv_text(self.header, self.rows), headers)
+
+
+ELSEWHERE = "ZZ"
+"""The country of viewers whose countries are too small to be shown: CLDR's code for an unknown region."""
+
+
+def crowded(overall: Overall, at_least: int) -> Overall:
+    """Only places with ``at_least`` viewers, so that nobody can be told by where they are.
+
+    Smaller countries are one, ``ZZ``, where they come to as many together; smaller subdivisions are left out.
+    """
+    countries = [each for each in overall.countries if each.viewers >= at_least]
+    rest = sum(each.viewers for each in overall.countries) - sum(each.viewers for each in countries)
+    if rest >= at_least and len(countries) < len(overall.countries):
+        countries.append(Share(ELSEWHERE, rest))
+    subdivisions = [each for each in overall.subdivisions if each.viewers >= at_least]
+    return replace(overall, countries=tuple(countries), subdivisions=tuple(subdivisions))
 
 
 def overall_answer(
