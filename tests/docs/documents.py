@@ -10,12 +10,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
+SECURITY, THREATS = ROOT / "SECURITY.md", DOCS / "threat-model.md"
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
 FEDERATION, REST, OPERATIONS, METRICS, WEBHOOKS, LIVEKIT = (
     DOCS / f"{name}.md" for name in ("federation", "rest", "operations", "metrics", "webhooks", "livekit")
 )
 DECISIONS = DOCS / "adr"
-WRITTEN = (README, REST, OPERATIONS, FEDERATION, METRICS, WEBHOOKS, LIVEKIT, CHANGELOG)
+WRITTEN = (README, REST, OPERATIONS, FEDERATION, METRICS, WEBHOOKS, LIVEKIT, THREATS, SECURITY, CHANGELOG)
 """In the order in which a reader (and the test that runs the examples) goes through them."""
 
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
