@@ -99,11 +99,6 @@ class WebSites:
     async def purge(self) -> None:
         await self.pages.retention.purge()
 
-    async def check(self) -> None:
-        """Raises StorageUnavailable while the live store does not answer."""
-        if self._used:
-            await self._live.check()
-
     async def stop(self) -> None:
         await self._live.stop()
         await self._http.close()

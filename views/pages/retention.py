@@ -53,6 +53,7 @@ class PageRetention:
 
 
 async def _forget(tx: Transaction, *, table: Table, old: ColumnElement[bool]) -> int:
+    await _lock_all(tx)
     keys = list(table.primary_key.columns)
     some = select(*keys).where(old).limit(BATCH)
     result = await tx.execute(delete(table).where(tuple_(*keys).in_(some)))
@@ -63,9 +64,8 @@ async def _forget(tx: Transaction, *, table: Table, old: ColumnElement[bool]) ->
 async def _forget_series(tx: Transaction, *, before_ms: int) -> int:
     """Paths and hosts without a view since; they give their room back."""
     of = page_series.c
-    sites = (await tx.execute(select(page_sites.c.number).order_by(page_sites.c.number).with_for_update())).scalars()
     forgotten = 0
-    for site in list(sites):
+    for site in await _lock_all(tx):
         for kind, column in ((Kind.PATH, page_sites.c.paths), (Kind.REFERRER, page_sites.c.referrers)):
             old = select(of.number).where(of.site == site, of.kind == kind, of.last_ms < before_ms, of.name != OTHER)
             numbers = list((await tx.execute(old.limit(BATCH))).scalars())
@@ -77,3 +77,9 @@ async def _forget_series(tx: Transaction, *, before_ms: int) -> int:
             await tx.execute(fewer.values({column: column - bindparam("gone")}), {"gone": len(numbers)})
             forgotten += len(numbers)
     return forgotten
+
+
+async def _lock_all(tx: Transaction) -> list[int]:
+    """Every site: who is counting meanwhile would hold what we delete for known."""
+    numbers = select(page_sites.c.number).order_by(page_sites.c.number).with_for_update()
+    return list((await tx.execute(numbers)).scalars())

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from foundation.clock import ManualClock
 from foundation.database import Database
@@ -36,6 +39,12 @@ def path(text: str) -> Path:
 
 def session(name: str) -> bytes:
     return name.encode().ljust(16, b"\0")[:16]
+
+
+def in_a_loop(course: Coroutine[Any, Any, None]) -> None:
+    """Run it in a loop of its own, and leave the current one of pytest where it is."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(course)
 
 
 @dataclass

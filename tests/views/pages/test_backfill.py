@@ -19,7 +19,7 @@ from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from tests.views.pages.naive import recounted, sums_of, visits_of
-from tests.views.pages.page_house import BLOG, SHOP, PageHouse, build
+from tests.views.pages.page_house import BLOG, SHOP, PageHouse, build, in_a_loop
 from tests.views.pages.test_sums import _empty
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
@@ -189,7 +189,7 @@ def test_whatever_is_brought_in_equals_a_full_recount(files: list[list[Row]], st
 
     directory = File(tempfile.mkdtemp())
     try:
-        asyncio.run(run(directory))
+        in_a_loop(run(directory))
     finally:
         shutil.rmtree(directory)
 

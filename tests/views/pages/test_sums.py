@@ -16,7 +16,7 @@ from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from tests.views.pages.naive import recounted, sums_of, visits_of
-from tests.views.pages.page_house import BLOG, SHOP, PageHouse, build
+from tests.views.pages.page_house import BLOG, SHOP, PageHouse, build, in_a_loop
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
 from views.pages.model import Outcome, Room
@@ -190,7 +190,7 @@ def test_any_course_of_visits_sums_up(acts: list[tuple[int, str, str, str | None
 
     directory = File(tempfile.mkdtemp())
     try:
-        asyncio.run(run(directory))
+        in_a_loop(run(directory))
     finally:
         shutil.rmtree(directory)
 
