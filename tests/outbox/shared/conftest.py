@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 from processes import Processes
-from servers import RedisServer
+from servers import RedisCluster, RedisServer
 
 
-@pytest.fixture
-async def house(live_redis: RedisServer) -> AsyncIterator[Processes]:
-    made = Processes(live_redis)
+@pytest.fixture(params=["standalone", "cluster"])
+async def house(request: pytest.FixtureRequest) -> AsyncIterator[Processes]:
+    server: RedisServer | RedisCluster = request.getfixturevalue(
+        "live_redis" if request.param == "standalone" else "live_redis_cluster"
+    )
+    made = Processes(server)
     yield made
     await made.close()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from integration.house import wait_until
-from servers import RedisServer
+from servers import RedisCluster, RedisServer
 
 from foundation.clock import SystemClock
 from foundation.metrics import Metrics
@@ -46,7 +46,7 @@ def remote_video(number: int, origin: str) -> Video:
 
 
 class Process:
-    def __init__(self, server: RedisServer, videos: dict[int, Video], lease_ms: int) -> None:
+    def __init__(self, server: RedisServer | RedisCluster, videos: dict[int, Video], lease_ms: int) -> None:
         self.clock = SystemClock()
         self.link = RedisLink(server.url)
         self.store = Shards(self.link, self.clock, prefix="t", count=SHARDS, ttl_ms=600_000)
@@ -79,7 +79,7 @@ class Process:
 
 
 class Processes:
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: RedisServer | RedisCluster) -> None:
         self.server = server
         self.videos: dict[int, Video] = {}
         self.all: list[Process] = []
