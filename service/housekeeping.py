@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from foundation.errors import ConfigError
 from service import overload
 from service.doors import Entrance, Outbox, Outlet
 from service.late import LateEvents
@@ -51,6 +52,7 @@ class Housekeeping:
         self._out = door_out
         self._in = door_in
         self._events = events
+        self._key_problem = ""
         self._gauge = overload.LoadGauge(
             ground.shedder,
             ground.clock,
@@ -100,12 +102,21 @@ class Housekeeping:
         }
 
     async def reload_keys(self) -> None:
-        """Sign with, and publish, the keys that lie in the directory now; and forget those that are over."""
-        ring = self._federation.ring
-        if await asyncio.to_thread(ring.reload):
-            log.info("keys changed: we sign with %s", ring.keys.current.fragment)
-        for path in await asyncio.to_thread(ring.retire):
-            log.info("the old key %s is over and deleted", path.name)
+        """Sign with, and publish, the keys that lie in the directory now; and forget those that are over.
+
+        A new key that cannot be used leaves the old one in use, and is said once.
+        """
+        ring, problem = self._federation.ring, ""
+        try:
+            if await asyncio.to_thread(ring.reload):
+                log.info("keys changed: we sign with %s", ring.keys.current.fragment)
+            for path in await asyncio.to_thread(ring.retire):
+                log.info("the old key %s is over and deleted", path.name)
+        except ConfigError as error:
+            problem = str(error)
+            if problem != self._key_problem:
+                log.error("the new key is not taken, the old one stays in use: %s", problem)
+        self._key_problem = problem
 
     async def sweep(self) -> None:
         """Viewers whose time is over, or whose instance was blocked, leave."""
