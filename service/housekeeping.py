@@ -130,6 +130,7 @@ class Housekeeping:
         Who watches a private video is still in its statistics: only what is deleted takes its watch time with it.
         """
         await self._views.viewers.forget_video(video.number)
+        self._views.telemetry_house.viewers_gone(video)
         if await self._views.catalog.by_number(video.number) is None:
             await self._views.watching.forget_video(video.number)
             self._views.resume.forget_video(video.number)

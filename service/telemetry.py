@@ -30,6 +30,9 @@ from views.telemetry.telemetry import Telemetry
 STOP_LIMIT_MS = 2_000
 """How long what waits at the end may take."""
 
+SAY_EVERY_MS = 60_000
+"""How often the log hears of a store that is gone."""
+
 log = logging.getLogger("fediviews.telemetry")
 
 
@@ -53,6 +56,7 @@ class TelemetryHouse:
         settings = config.telemetry
         node = "ND_" + secrets.token_hex(6)
         self._clock = clock
+        self._say_from_ms = clock.monotonic_ms()
         self._live = live
         self._places = places = Places(config, node=node, clock=clock, metrics=metrics, database=database)
         self._queue = OpsQueue(clock, metrics, max_waiting=settings.max_waiting)
@@ -91,9 +95,16 @@ class TelemetryHouse:
 
     async def look(self) -> None:
         """Who departed, which videos began and ended to be watched; about once a second."""
-        if self._on:
+        if not self._on:
+            return
+        try:
             await self._feed.look()
             await self._rooms.look()
+        except StorageUnavailable as problem:
+            now_ms = self._clock.monotonic_ms()
+            if now_ms >= self._say_from_ms:
+                self._say_from_ms = now_ms + SAY_EVERY_MS
+                log.warning("who came and went waits to be told: %s", problem)
 
     async def flush(self) -> None:
         """Put together what players said, and write down what was put together before."""
@@ -110,7 +121,13 @@ class TelemetryHouse:
         """Forget what is older than the configuration wants it kept."""
         await self._places.purge()
 
+    def viewers_gone(self, video: Video) -> None:
+        """The live store was told to forget them."""
+        if self._on:
+            self._feed.forget_video(video)
+
     async def forget_video(self, number: int) -> None:
+        """The video is gone, with what was said of it."""
         await self._places.book.forget_video(number)
 
     async def stop(self) -> None:

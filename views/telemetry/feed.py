@@ -73,6 +73,7 @@ class ViewerFeed:
         self._resume_after_ms = resume_after_ms
         self._max_held = max_held
         self._held: dict[Key, ReferenceGuard] = {}
+        self._unsaid: list[tuple[int, bytes]] = []
 
     def reported(
         self, video: Video, viewer: bytes, now_ms: int, *, is_new: bool, played: bool, plays: bool, silent_ms: int
@@ -99,18 +100,33 @@ class ViewerFeed:
         self._telemetry.participant_joined(self._rooms.room(video), participant, should_send_event=False, guard=guard)
 
         def ended() -> None:
-            if guard.activated:
-                self._telemetry.participant_left(self._rooms.room(video), participant, guard=guard)
+            self._telemetry.let_go(self._rooms.room(video), participant, guard)
 
         return ended
 
     async def look(self) -> int:
-        """Say who departed since the last look, because its time was over; how many. Raises StorageUnavailable."""
-        departed = self._store.departed()
+        """Say who departed since the last look, because its time was over; how many. Raises StorageUnavailable: those
+        whose video or progress could not be asked for are said the next time."""
+        departed = [*self._unsaid, *self._store.departed()]
+        self._unsaid = []
+        problem: BaseException | None = None
         for at in range(0, len(departed), _AT_ONCE):
-            await asyncio.gather(*(self._departed(*each) for each in departed[at : at + _AT_ONCE]))
+            batch = departed[at : at + _AT_ONCE]
+            answers = await asyncio.gather(*(self._departed(*each) for each in batch), return_exceptions=True)
+            for each, answer in zip(batch, answers, strict=True):
+                if answer is not None:
+                    problem = answer
+                    self._unsaid.append(each)
             await self._clock.sleep_ms(0)
+        if problem is not None:
+            raise problem
         return len(departed)
+
+    def forget_video(self, video: Video) -> None:
+        """It is gone, or its viewers were forgotten: whoever this process followed there has left."""
+        self._held = {key: guard for key, guard in self._held.items() if key[0] != video.number}
+        self._telemetry.empty(self._rooms.room(video))
+        self._rooms.touched(video)
 
     def tidy(self) -> None:
         """Let go of participants whose going another process saw; to be called once in a while."""

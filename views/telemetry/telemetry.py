@@ -191,12 +191,33 @@ class Telemetry(TrackBooks, HouseBooks):
             if guard.released:
                 return
             guard.activated = guard.released = True
-        if not should_send_event:
-            return
+        if should_send_event:
+            self._say_left(room, participant, active, joined_ms, at_ms)
+
+    def _say_left(self, room: Room, participant: Participant, active: bool, joined_ms: int, at_ms: int) -> None:
         kind = EventKind.PARTICIPANT_LEFT if active else EventKind.PARTICIPANT_CONNECTION_ABORTED
         self.write(self.event(kind, room, participant, at_ms=at_ms))
         notice = ViewerLeft if active else ViewerAborted
         self._notifier.notify(notice(room.video, at_ms, participant.identity, participant.sid, joined_ms))
+
+    def let_go(self, room: Room, participant: Participant, guard: ReferenceGuard) -> None:
+        """As ``participant_left``, of a source that may have found no room to hold it: then nothing."""
+        at_ms = self._clock.now_ms()
+        self.lifecycle(None, lambda: self._left(room, participant, True, guard, at_ms) if guard.activated else None)
+
+    def empty(self, room: Room) -> None:
+        """Everybody this process follows there has left, whoever holds them."""
+        self.lifecycle(("empty", room.sid), partial(self._empty, room, self._clock.now_ms()))
+
+    def _empty(self, room: Room, at_ms: int) -> None:
+        here = self._workers.of(room.video.number)
+        for at in range(0, len(here), FLUSHED_AT_ONCE):
+            self.lifecycle(None, partial(self._empty_part, here[at : at + FLUSHED_AT_ONCE], at_ms))
+
+    def _empty_part(self, workers: Sequence[StatsWorker], at_ms: int) -> None:
+        for worker in workers:
+            if self._workers.end(worker, at_ms) and worker.said:
+                self._say_left(worker.room, worker.participant, worker.active, worker.participant.joined_ms, at_ms)
 
     # Statistics
 

@@ -123,11 +123,20 @@ class Workers:
         if worker.closed_ms is not None:
             return False
         ends = len(worker.count) == 0 if guard is None else worker.count.release(guard)
-        if ends:
-            self._count(worker, -1)
-            worker.closed_ms = now_ms
-            self._closed.append(worker)
-        return ends
+        return ends and self.end(worker, now_ms)
+
+    def end(self, worker: StatsWorker, now_ms: int) -> bool:
+        """The stay is over, whoever holds it; False when it was over before."""
+        if worker.closed_ms is not None:
+            return False
+        self._count(worker, -1)
+        worker.closed_ms = now_ms
+        self._closed.append(worker)
+        return True
+
+    def of(self, video: int) -> list[StatsWorker]:
+        """The open workers of one video. Looks at all of them."""
+        return [each for each in self._by_key.values() if each.closed_ms is None and each.room.video.number == video]
 
     def activate(self, worker: StatsWorker) -> None:
         """Its participant plays."""

@@ -9,6 +9,7 @@ from telemetry_house import Process, video
 
 from foundation.clock import ManualClock
 from foundation.database import Database
+from foundation.errors import StorageUnavailable
 from views.notices import VideoFinished, ViewersPeak
 from views.telemetry.subjects import Room
 
@@ -178,6 +179,38 @@ async def test_a_room_of_a_media_server_outlives_a_restart(
     assert await again.heard() == []
     again.telemetry.room_ended(Room(live))
     assert await again.heard() == ["video_finished"]
+
+
+async def test_with_a_video_its_viewers_are_gone(process: Process, clock: ManualClock) -> None:
+    await process.report("anna", 0)
+    process.feed.listening(video(), b"anna".ljust(16))
+    await process.report("bea", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.heard()
+    await process.viewers.forget_video(1)
+    process.feed.forget_video(video())
+    process.run()
+    assert await process.heard() == ["viewer_left", "viewer_aborted", "video_finished"]
+    clock.advance(120_000)
+    assert await process.heard() == []
+
+
+async def test_who_departed_while_a_store_was_away_is_said_later(
+    process: Process, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def gone(_number: int) -> None:
+        raise StorageUnavailable("gone")
+
+    await process.report("anna", 0)
+    await process.heard()
+    clock.advance(120_000)
+    await process.viewers.sweep()
+    with monkeypatch.context() as patch:
+        patch.setattr(process.shelf, "by_number", gone)
+        with pytest.raises(StorageUnavailable):
+            await process.feed.look()
+    assert await process.heard() == ["viewer_aborted", "video_finished"]
 
 
 async def test_a_page_that_still_listens_has_not_left(process: Process, clock: ManualClock) -> None:
