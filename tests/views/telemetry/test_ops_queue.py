@@ -5,12 +5,14 @@ import logging
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation.clock import ManualClock, SystemClock
 from foundation.metrics import Metrics
 from views.telemetry.queue import OpClass, OpsQueue
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 LIFECYCLE, RECORD, SAMPLE = OpClass
 
@@ -106,6 +108,7 @@ async def test_once_started_it_runs_by_itself() -> None:
 _PUTS = st.lists(st.tuples(st.sampled_from(OpClass), st.integers(0, 2)), max_size=40)
 
 
+@PATIENT
 @given(_PUTS, st.integers(1, 5))
 def test_each_class_keeps_its_promise_when_it_is_full(puts: list[tuple[OpClass, int]], bound: int) -> None:
     ops, done = queue(bound), list[int]()

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from foundation.metrics import Metrics
@@ -19,6 +19,8 @@ from views.telemetry.playback import (
 )
 from views.telemetry.playback_metrics import PlaybackSeries
 from views.telemetry.samples import MAX_SAMPLE_MS, Direction, is_valid
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 NOW = 1_800_000_000_000
 PEERTUBE: dict[str, Any] = {
@@ -176,6 +178,7 @@ def test_what_we_refuse(changes: dict[str, Any], at_fault: set[str]) -> None:
 _ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), st.text(max_size=5))
 
 
+@PATIENT
 @given(st.dictionaries(st.sampled_from(sorted({*PEERTUBE, *OURS})), _ANYTHING))
 def test_no_body_breaks_anything(changes: dict[str, Any]) -> None:
     for parsed in (peertube(**changes), ours(**changes)):

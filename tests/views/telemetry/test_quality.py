@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from views.telemetry.quality import FIELDS, Played, judge, score, sentence
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 MINUTE = 60_000
 
@@ -33,6 +35,7 @@ def test_the_formula(played: Played, expected: float) -> None:
 _PLAYED = st.builds(Played, **{name: st.integers(0, 10**9) for name in FIELDS})
 
 
+@PATIENT
 @given(_PLAYED, _PLAYED)
 def test_a_score_is_within_its_bounds_and_nothing_bad_raises_it(one: Played, worse: Played) -> None:
     assert 1 <= score(one) <= 5

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from views.telemetry.guard import ReferenceCount, ReferenceGuard
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def test_a_viewer_is_here_while_one_source_holds_it() -> None:
@@ -43,6 +45,7 @@ def test_no_guard_only_looks() -> None:
     assert not count.release(None)
 
 
+@PATIENT
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 3))))
 def test_holds_are_those_that_came_and_have_not_gone(calls: list[tuple[bool, int]]) -> None:
     count, guards = ReferenceCount(), [ReferenceGuard() for _ in range(4)]

@@ -3,10 +3,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from views.telemetry.samples import COUNTERS, MAX_SAMPLE_MS, Direction, Sample, coalesce, is_valid
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def sample(start_ms: int = 0, end_ms: int = 1_000, **said: Any) -> Sample:
@@ -82,6 +84,7 @@ _SAMPLES = st.builds(
 )
 
 
+@PATIENT
 @given(st.lists(_SAMPLES, min_size=1, max_size=8), st.randoms(use_true_random=False))
 def test_order_does_not_matter_and_nothing_is_lost(samples: list[Sample], random: Any) -> None:
     good = [each for each in samples if is_valid(each)]
