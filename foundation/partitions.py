@@ -7,14 +7,18 @@ every query, then read through by whoever has to take its rows out of sums, then
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Table, text
+from sqlalchemy.exc import DBAPIError
 
 from foundation.database import Database, Transaction
+
+_log = logging.getLogger(__name__)
 
 MONTHS_AHEAD = 2
 """Months after the present one that have partitions before anybody writes to them."""
@@ -23,6 +27,7 @@ LOCK_TIMEOUT_MS = 3_000
 """How long detaching may wait for readers and writers, who wait behind it meanwhile; it is tried again later."""
 
 _GONE = "_gone"
+_LOCK_NOT_AVAILABLE = "55P03"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_YEAR = 9999
 
@@ -73,7 +78,7 @@ class Monthly:
             return
         wanted = {self.name_of(kind, month): (kind, month) for kind, month in {(k, Month.of(at)) for k, at in rows}}
         # Held against whoever would take a partition away between this look and the rows.
-        await tx.execute(text(f"LOCK TABLE {self.table.name} IN ROW EXCLUSIVE MODE"))
+        await tx.execute(text(f"LOCK TABLE ONLY {self.table.name} IN ROW EXCLUSIVE MODE"))
         if not wanted.keys() - await self._attached(tx):
             return
         await tx.execute(text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": f"months of {self.table}"})
@@ -90,14 +95,15 @@ class Monthly:
             await db.write(lambda tx: self.ready(tx, wanted))
 
     async def detach_old(self, tx: Transaction, kind: bool, before_ms: int) -> list[str]:
-        """Hide the partitions all of whose rows are older; the names they have from now on. Raises what asking for a
-        lock in vain raises (SQLSTATE 55P03)."""
+        """Hide the partitions all of whose rows are older; the names they have from now on. None of them while somebody
+        reads or writes the table for longer than one wants others to wait: to be tried again later."""
         prefix, hidden = f"{self.table.name}_{self.names[kind]}_", []
         old = [name for name in await self._attached(tx) if _is_old(name, prefix, before_ms)]
         if not old:
             return []
-        await tx.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
-        await tx.execute(text(f"LOCK TABLE {self.table.name} IN ACCESS EXCLUSIVE MODE"))
+        if not await self._locked(tx):
+            _log.info("%s is in use: what is too old in it goes the next time", self.table.name)
+            return []
         taken = await self.detached(tx, kind)
         for name in sorted(set(old) & await self._attached(tx)):
             if name + _GONE not in taken:
@@ -105,6 +111,19 @@ class Monthly:
                 await tx.execute(text(f"ALTER TABLE {name} RENAME TO {name}{_GONE}"))
                 hidden.append(name + _GONE)
         return hidden
+
+    async def _locked(self, tx: Transaction) -> bool:
+        """Whether the lock on the parent came in time. Other writes of the transaction are not to notice."""
+        try:
+            async with tx.begin_nested():
+                await tx.execute(text(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}"))
+                await tx.execute(text(f"LOCK TABLE ONLY {self.table.name} IN ACCESS EXCLUSIVE MODE"))
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+                raise
+            return False
+        await tx.execute(text("SET LOCAL lock_timeout = DEFAULT"))
+        return True
 
     async def detached(self, tx: Transaction, kind: bool) -> list[str]:
         """Names of hidden partitions that are still there."""

@@ -162,6 +162,25 @@ async def test_what_comes_late_for_a_month_that_goes_is_kept_until_its_turn(hous
     assert await count(database, "viewer_stays") == await count(database, "stay_ids") == 0
 
 
+async def test_nobody_waits_long_for_a_month_to_go(
+    house: House, database: Database, other: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While somebody reads for long it stays, and whoever writes beside does not notice."""
+    monkeypatch.setattr("foundation.partitions.LOCK_TIMEOUT_MS", 50)
+    video = await house.video()
+    await house.recorder.save([stay(video.number, NOON, NOON)])
+    detach = partial(STAYS.detach_old, kind=True, before_ms=NOON + 60 * DAY)
+    async with other.read() as tx:
+        await tx.execute(select(func.count()).select_from(viewer_stays))
+        beside = [house.recorder.save([stay(video.number, NOON + at, NOON + at)]) for at in (1, 2)]
+        hidden, *saved = await asyncio.gather(database.write(detach), *beside)
+        assert hidden == []
+        assert saved == [1, 1]
+        timeout = await database.write(lambda tx: tx.scalar(text("SHOW lock_timeout")))
+        assert timeout == "0"
+    assert len(await database.write(detach)) == 1
+
+
 async def test_kinds_have_ages_of_their_own(house: House, database: Database) -> None:
     video = await house.video()
     await house.recorder.save([stay(video.number, NOON, NOON)])
