@@ -108,6 +108,8 @@ class HealthBook:
         """
         chosen = hosts or self._serves
         due = {host for host in (*self._ledger.changed, *self.troubled()) if chosen(host)}
+        if not due:
+            return 0
         changed = due & self._ledger.changed
         self._ledger.changed -= due
         rows = [self.current(host) for host in sorted(due)]

@@ -81,7 +81,7 @@ async def judge_undelivered(config: Config, verdict: str, host: str, activity_id
     query = "" if activity_id is None else f"?id={quote(activity_id, safe='')}"
     path = f"/api/v1/server/peers/{quote(host, safe='')}/undelivered/{verdict}{query}"
     changed = (await _ask(config, "POST", path))["changed"]
-    print(f"{changed} to be tried again" if verdict == "retry" else f"{changed} given up")
+    print(f"{changed} taken up again; what waits is tried now" if verdict == "retry" else f"{changed} given up")
     return 0
 
 

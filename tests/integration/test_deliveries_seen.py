@@ -96,7 +96,7 @@ async def test_the_command_line_shows_what_is_not_taken_and_has_it_tried_again(
     assert await _is_set_aside(client, peertube)
     peertube.trouble = None
     again = await run("retry", process.config, peertube.host, entry["id"])
-    assert (again.status, again.out) == (0, "1 to be tried again\n")
+    assert (again.status, again.out) == (0, "1 taken up again; what waits is tried now\n")
     await wait_until(lambda: peertube.counted(client.id_of()))
     dropped = await run("drop", process.config, peertube.host)
     assert (dropped.status, dropped.out) == (0, "0 given up\n")
