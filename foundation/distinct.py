@@ -16,8 +16,8 @@ K = TypeVar("K")
 
 MAX_KEYS = 50_000
 MAX_BYTES = 32_000_000
-"""Of one window at most, whichever is reached first; then the key not heard of for longest is forgotten, and counts
-anew."""
+"""Of one window at most, whichever is reached first; then the key that had nothing new for longest is forgotten, and
+counts anew."""
 
 _OVERHEAD_BYTES = 200
 """What a key costs beside its bits."""
@@ -42,17 +42,19 @@ class DistinctLimiter(Generic[K]):
         Those that were admitted stay so while they are seen once per window. ``limit`` of this key, at most the
         limiter's own, which is the default.
         """
-        limit = self._limit if limit is None else min(limit, self._limit)
         self._turn()
         bit = 1 << (thing % self._width)
-        now, before = self._now.get(key, 0), self._before.get(key, 0)
-        if not now & bit:
-            if not before & bit and (now | before).bit_count() >= self._bits_of(limit):
-                return False
-            self._now[key] = now | bit
-            if len(self._now) > self._most:
-                self._now.popitem(last=False)
+        now = self._now.get(key, 0)
+        if now & bit:
+            return True
+        limit = self._limit if limit is None else min(limit, self._limit)
+        before = self._before.get(key, 0)
+        if not before & bit and (now | before).bit_count() >= self._bits_of(limit):
+            return False
+        self._now[key] = now | bit
         self._now.move_to_end(key)
+        if len(self._now) > self._most:
+            self._now.popitem(last=False)
         return True
 
     def __len__(self) -> int:

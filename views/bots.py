@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
+from multidict import istr
+
 LOOKED_AT = 256
 """Characters of a User-Agent that are looked at, so that no long one costs more."""
 
@@ -16,6 +18,9 @@ NOT_BOTS = frozenset({"http-library", "browser-automation", "feed-reader", "soci
 feed readers and chat programs with a browser inside."""
 
 _AT_ONCE = 100
+
+# In the form in which aiohttp's headers look names up without folding them each time.
+_AHEAD = tuple(istr(name) for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"))
 
 
 class Crawlers:
@@ -52,7 +57,7 @@ def is_prefetch(headers: Mapping[str, str]) -> bool:
 
     ``Sec-Purpose`` (WHATWG Fetch, section 3.8), its forerunners ``Purpose`` and ``X-Purpose``, and Firefox's ``X-Moz``.
     """
-    for name in ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz"):
+    for name in _AHEAD:
         if name in headers and headers[name][:40].strip().lower().startswith(("prefetch", "prerender", "preview")):
             return True
     return False

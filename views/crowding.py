@@ -16,14 +16,14 @@ from foundation.metrics import Metrics
 
 _HASH_BYTES = 8
 
-_network_key = lru_cache(maxsize=8_192)(network_key)
-
 
 class Crowding:
     """At most about ``limit`` viewers of one address (IPv6: of one /64) within ``window_ms``; counted per process."""
 
     def __init__(self, clock: Clock, metrics: Metrics, limit: int, window_ms: int) -> None:
         self._key = secrets.token_bytes(16)
+        # The same players all day, from the same addresses.
+        self._name = lru_cache(maxsize=8_192)(self._hash)
         self._addresses: DistinctLimiter[bytes] = DistinctLimiter(clock, limit, window_ms)
         metrics.gauge_from(
             "fediviews_viewer_addresses_kept",
@@ -33,6 +33,8 @@ class Crowding:
 
     def admits(self, address: str, viewer: bytes) -> bool:
         """Whether this viewer is among the first ``limit`` of its address; those who are here are never turned out."""
-        raw = _network_key(address).encode("utf-8", "surrogatepass")
-        name = hashlib.blake2b(raw, digest_size=_HASH_BYTES, key=self._key).digest()
-        return self._addresses.admits(name, int.from_bytes(viewer[:8]))
+        return self._addresses.admits(self._name(address), int.from_bytes(viewer[:8]))
+
+    def _hash(self, address: str) -> bytes:
+        raw = network_key(address).encode("utf-8", "surrogatepass")
+        return hashlib.blake2b(raw, digest_size=_HASH_BYTES, key=self._key).digest()
