@@ -11,11 +11,16 @@ from pathlib import Path
 import aiohttp
 from aiohttp import web
 
+from foundation.ending import end
 from foundation.metrics import Metrics
 from service.workers.exposition import merge
 
 DIRECTORY = "workers"
 ANSWER_WITHIN_S = 2.0
+PASSED_ON = frozenset({"accept", "content-type", "origin", "user-agent", "cookie"})
+PASSED_BACK = frozenset(
+    {"content-type", "access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +78,31 @@ class Siblings:
                 return await response.text() if response.status == web.HTTPOk.status_code else None
         return None
 
-    def session(self, index: int) -> aiohttp.ClientSession:
+    async def forward(self, request: web.Request, index: int, timeout_s: float) -> web.StreamResponse | None:
+        """Have another worker answer (its ``inner`` has the same path); None when it is not there.
+
+        What matters of a request besides its body goes along: the address of its client as the last word of
+        ``X-Forwarded-For``.
+        """
+        headers = {name: value for name, value in request.headers.items() if name.lower() in PASSED_ON}
+        headers["X-Forwarded-For"] = ", ".join([*request.headers.getall("X-Forwarded-For", ()), request.remote or ""])
+        url = f"http://worker{request.rel_url.raw_path_qs}"
+        try:
+            async with self.session(index, timeout_s) as session:
+                if request.headers.get("Upgrade", "").lower() == "websocket":
+                    async with session.ws_connect(url, headers=headers) as there:
+                        return await _between(request, there)
+                body = await request.read()
+                async with session.request(request.method, url, data=body, headers=headers) as answer:
+                    passed = {name: value for name, value in answer.headers.items() if name.lower() in PASSED_BACK}
+                    return web.Response(status=answer.status, body=await answer.read(), headers=passed)
+        except (aiohttp.ClientError, OSError, TimeoutError):
+            return None
+
+    def session(self, index: int, timeout_s: float = ANSWER_WITHIN_S) -> aiohttp.ClientSession:
         """For requests to another worker's ``inner``; the host of their URLs means nothing."""
         connector = aiohttp.UnixConnector(str(self._path(index)))
-        timeout = aiohttp.ClientTimeout(total=ANSWER_WITHIN_S)
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         return aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False)
 
     def _path(self, index: int) -> Path:
@@ -85,3 +111,28 @@ class Siblings:
     async def _own_metrics(self, _: web.Request) -> web.Response:
         await self.refresh()
         return web.Response(body=self._metrics.render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
+
+
+async def _between(request: web.Request, there: aiohttp.ClientWebSocketResponse) -> web.WebSocketResponse:
+    """Carry messages both ways until one side ends."""
+    here = web.WebSocketResponse()
+    await here.prepare(request)
+
+    async def carry(source: _Side, to: _Side) -> None:
+        async for message in source:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                await to.send_str(message.data)
+            elif message.type is aiohttp.WSMsgType.BINARY:
+                await to.send_bytes(message.data)
+
+    ways = [asyncio.create_task(carry(here, there)), asyncio.create_task(carry(there, here))]
+    try:
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        await end(*ways)
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            await here.close()
+    return here
+
+
+_Side = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
