@@ -47,6 +47,7 @@ from service.hooks import hooks_of, posting, telling, webhooks
 from service.housekeeping import Housekeeping
 from service.late import Late, LateEvents
 from service.listening import ConnectionLimits, bound_connections, room_for
+from service.live_push import LivePush
 from service.livekit import livekit_house
 from service.logs import server_logger
 from service.pages import Pages
@@ -187,7 +188,7 @@ class Service:
         ground, config, federation, views = self.ground, self.config, self.federation, self.views
         app = web.Application(client_max_size=config.listen.max_body_bytes)
         api = views_api(ground, views, self.tokens, self.entrance.importer, self.housekeeping.commands())
-        self.push = push = views_routes.setup_routes(app.router, api)
+        self.push = LivePush(ground, views, views_routes.setup_routes(app.router, api), app, self.siblings)
         inbox_routes.setup_routes(app.router, self.entrance.pipeline, self._is_actor_path)
         livekit_routes.setup_routes(app.router, self.livekit.receiver)
         pages = Pages(federation.identity)
@@ -259,11 +260,6 @@ class Service:
             principal_of=self.tokens.authenticate,
             client_address=lambda request: client_address(request, config.listen.trusted_proxies),
         )
-
-        async def close_streams(_: web.Application) -> None:
-            push.close()
-
-        app.on_shutdown.append(close_streams)
         return app
 
     # Life
@@ -290,6 +286,7 @@ class Service:
         await self.ground.together.news.start()
         await self.ground.together.leases.start()
         await self.ground.spool.start()
+        await self.push.start()
         await self._tasks.start()
         self._runner = web.AppRunner(
             self.app,
@@ -402,7 +399,7 @@ class Service:
         views = self.views
 
         async def look() -> None:
-            await views.viewers.look(self.push.listened_to())
+            await self.push.look()
 
         async def forget_old_videos() -> None:
             views.catalog.forget_old()
@@ -423,7 +420,7 @@ class Service:
         async def video_changed(key: str) -> None:
             number = int(key) if key else None
             catalog.forget_number(number)
-            self.push.look_again(number)
+            await self.push.look_again(number)
 
         async def peers_changed(_: str) -> None:
             await peers.refresh()
@@ -441,7 +438,7 @@ class Service:
 
     async def _forget_video(self, video: Video) -> None:
         await self.housekeeping.forget_video(video)
-        self.push.moved(video)
+        await self.push.forget(video)
 
     async def _shown(self, video: Video) -> int:
         return (await self.views.viewers.shown(video)).viewers

@@ -1,0 +1,158 @@
+"""Socket.IO as PeerTube's client speaks it: namespace ``/live-videos``, numbers as they move."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import aiohttp
+import pytest
+import socketio
+from integration.conftest import MakeInstance
+from integration.house import OTHER_UUID, Instance, holds, wait_until
+
+NAMESPACE = "/live-videos"
+
+
+class Listener:
+    """A page with PeerTube's client."""
+
+    def __init__(self) -> None:
+        self.client: Any = socketio.AsyncClient(reconnection=False)
+        self.numbers: list[int] = []
+        self.ended = 0
+        self.client.on("views-change", self._heard, namespace=NAMESPACE)
+        self.client.on("force-end", self._end, namespace=NAMESPACE)
+
+    async def _heard(self, said: dict[str, int]) -> None:
+        self.numbers.append(said["viewers"])
+
+    async def _end(self, *_: object) -> None:
+        self.ended += 1
+
+    async def connect(self, url: str, transports: list[str]) -> None:
+        await self.client.connect(url, namespaces=[NAMESPACE], transports=transports, wait_timeout=10)
+
+    async def says(self, event: str, body: object) -> None:
+        await self.client.emit(event, body, namespace=NAMESPACE)
+
+
+@pytest.fixture
+async def listeners() -> AsyncIterator[list[Listener]]:
+    made: list[Listener] = []
+    yield made
+    for each in made:
+        await each.client.disconnect()
+
+
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]])
+async def test_whoever_subscribed_hears_numbers_as_they_move(
+    instance: MakeInstance, listeners: list[Listener], transports: list[str]
+) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    other = (await ours.put_video(OTHER_UUID, name="Another video"))["id"]
+    page, elsewhere = Listener(), Listener()
+    listeners += [page, elsewhere]
+    for each, video in ((page, number), (elsewhere, other)):
+        await each.connect(ours.url, transports)
+        await each.says("subscribe", {"videoId": video})
+    await wait_until(lambda: len(ours.service.push.sockets.listened_to()) == 2)
+    await ours.watch("anna")
+    await wait_until(lambda: page.numbers[-1:] == [1])
+    await ours.watch("bert", "carl")
+    await wait_until(lambda: page.numbers[-1:] == [3])
+    await ours.leave("bert")
+    await wait_until(lambda: page.numbers[-1:] == [2])
+    assert elsewhere.numbers == []
+    await page.says("unsubscribe", {"videoId": number})
+    await wait_until(lambda: list(ours.service.push.sockets.listened_to()) == [other])
+    heard = len(page.numbers)
+    await ours.leave("carl")
+    await holds(lambda: _same(page, heard), 0.5)
+
+
+async def _same(page: Listener, heard: int) -> bool:
+    return len(page.numbers) == heard
+
+
+async def test_a_crowd_that_comes_at_once_is_one_event_a_second(
+    instance: MakeInstance, listeners: list[Listener]
+) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    page = Listener()
+    listeners.append(page)
+    await page.connect(ours.url, ["websocket"])
+    await page.says("subscribe", {"videoId": number})
+    await wait_until(lambda: ours.service.push.sockets.listened_to())
+    await ours.watch(*(f"viewer-{each}" for each in range(60)))
+    await wait_until(lambda: page.numbers[-1:] == [60])
+    assert len(page.numbers) <= 4
+
+
+async def test_a_private_video_has_no_socket_and_one_that_becomes_private_ends(
+    instance: MakeInstance, listeners: list[Listener]
+) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    secret = (await ours.put_video(OTHER_UUID, privacy="private", name="Secret"))["id"]
+    page = Listener()
+    listeners.append(page)
+    await page.connect(ours.url, ["websocket"])
+    for video in (secret, number):
+        await page.says("subscribe", {"videoId": video})
+    await wait_until(lambda: list(ours.service.push.sockets.listened_to()) == [number])
+    await ours.put_video(privacy="private")
+    await wait_until(lambda: page.ended == 1)
+    assert list(ours.service.push.sockets.listened_to()) == []
+    assert page.numbers == []
+
+
+@pytest.mark.parametrize(
+    "said",
+    [None, 7, "7", [], {}, {"videoId": "1"}, {"videoId": True}, {"videoId": -1}, {"videoId": 1e300}, {"videoId": 999}],
+)
+async def test_what_makes_no_sense_is_ignored(instance: MakeInstance, listeners: list[Listener], said: object) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    page = Listener()
+    listeners.append(page)
+    await page.connect(ours.url, ["websocket"])
+    await page.says("subscribe", said)
+    await page.says("no such event", said)
+    await page.says("subscribe", {"videoId": number})
+    await wait_until(lambda: list(ours.service.push.sockets.listened_to()) == [number])
+
+
+async def test_bad_requests_get_an_answer_and_nothing_breaks(instance: MakeInstance) -> None:
+    ours: Instance = await instance()
+    async with aiohttp.ClientSession() as http:
+        for query in (
+            "",
+            "EIO=4",
+            "EIO=3&transport=polling",
+            "EIO=4&transport=x",
+            "EIO=4&transport=polling&sid=0.nobody",
+        ):
+            async with http.get(f"{ours.url}/socket.io/?{query}") as answer:
+                assert answer.status in (200, 400), (query, answer.status)
+        async with http.post(f"{ours.url}/socket.io/?EIO=4&transport=polling&sid=x", data=b"x" * 20_000) as answer:
+            assert answer.status in (400, 413)
+        async with http.get(f"{ours.url}/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_connections_are_bounded(instance: MakeInstance, listeners: list[Listener]) -> None:
+    ours = await instance()
+    ours.service.push.sockets._max_sockets = 2
+    for _ in range(2):
+        page = Listener()
+        listeners.append(page)
+        await page.connect(ours.url, ["websocket"])
+    with pytest.raises(socketio.exceptions.ConnectionError):
+        await Listener().connect(ours.url, ["websocket"])
+    await listeners[0].client.disconnect()
+    await wait_until(lambda: len(ours.service.push.sockets._listening) == 1)
+    await asyncio.sleep(0)
