@@ -72,7 +72,7 @@ def instance(
         made += 1
         config = Config(
             instance=Identity(url=parse_origin(f"http://127.0.0.1:{port}")),
-            listen=Listen(port=port, shutdown_grace_ms=0),
+            listen=Listen(port=port, shutdown_grace_ms=0, overload_lag_ms=None),
             storage=Storage(directory=directory),
             views=dataclasses.replace(VIEWS, **(views or {})),
             federation=dataclasses.replace(FEDERATION, **(federation or {})),
@@ -142,7 +142,10 @@ def spawn(tmp_path: Path, key_directories: list[Path], http: aiohttp.ClientSessi
         config = {name: {**SECTIONS.get(name, {}), **section} for name, section in sections.items() if name in SECTIONS}
         config = {**SECTIONS, **{name: section for name, section in sections.items() if name not in SECTIONS}, **config}
         url = f"http://127.0.0.1:{port}"
-        config["instance"], config["listen"] = {"url": url}, {"port": port, "shutdown_grace": "1s"}
+        config["instance"], config["listen"] = (
+            {"url": url},
+            {"port": port, "shutdown_grace": "1s", "overload_lag": "never"},
+        )
         file = home / "config.yaml"
         file.write_text(yaml.safe_dump(config))
         process = Process(file, url, http)

@@ -243,7 +243,7 @@ class Process:
             except aiohttp.ClientError:
                 return False
 
-        await wait_until(serves, 20, "the service did not start")
+        await wait_until(serves, 60, "the service did not start")
         return self.client
 
     async def end(self, number: signal.Signals = signal.SIGTERM) -> int:

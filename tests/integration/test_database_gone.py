@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from functools import partial
 
+import aiohttp
 import pytest
 from integration.conftest import Spawn
 from integration.house import UUID, Client, Process, wait_until
@@ -15,6 +16,11 @@ from integration.test_restart import Load
 from servers import PostgreSQLServer, postgresql_server
 
 from federation.vocabulary import Follow, build
+
+PATIENCE_S = 60
+"""Nothing here is about how fast it goes."""
+
+eventually = partial(wait_until, timeout=PATIENCE_S)
 
 
 @pytest.fixture
@@ -50,7 +56,7 @@ async def written_down(client: Client) -> None:
         await client.heartbeat("before", 4)
         return await metric(client, "fediviews_journal_bytes_total") > before
 
-    await wait_until(more, what="the journal does not write")
+    await eventually(more, what="the journal does not write")
 
 
 async def total_viewers(client: Client) -> int:
@@ -66,7 +72,7 @@ async def test_views_stays_and_follows_wait_for_it(
     client, there = await process.start(), await other.start()
     await client.put_video()
     await there.follow(client.host)
-    await wait_until(there.video, what="the announced video was not imported")
+    await eventually(there.video, what="the announced video was not imported")
     await peertube.get(f"{client.url}/accounts/peertube")
     assert await client.view("before") == "counted"
 
@@ -78,7 +84,7 @@ async def test_views_stays_and_follows_wait_for_it(
     await leaves(there, "bert")
     await asks_to_follow(peertube, client)
     for kind, number in (("view", 2), ("stay", 2), ("follow", 1)):
-        await wait_until(partial(spooled, client, kind, number), 20, f"not every {kind} was spooled")
+        await eventually(partial(spooled, client, kind, number), what=f"not every {kind} was spooled")
     assert (await client.ask("GET", "/readyz")).status == 503
     assert await client.viewers() >= 0, "what is in memory is answered"
     if killed:
@@ -91,15 +97,15 @@ async def test_views_stays_and_follows_wait_for_it(
     async def replayed() -> bool:
         return await metric(client, "fediviews_spool_entries") == 0 and await client.views() == 3
 
-    await wait_until(replayed, 20, "it was not replayed")
+    await eventually(replayed, what="it was not replayed")
     assert await client.views() == 3
     assert peertube.host in await client.followers()
-    await wait_until(lambda: peertube.of_type("Accept"), what="the follow was not accepted")
+    await eventually(lambda: peertube.of_type("Accept"), what="the follow was not accepted")
 
     async def every_stay() -> bool:
         return await total_viewers(client) == 3
 
-    await wait_until(every_stay)
+    await eventually(every_stay)
     assert await client.view("anna") == "ignored: already_counted"
     assert await metric(client, "fediviews_spool_bytes") == 0
     assert not list((process.config.parent / "data" / "spool").iterdir())
@@ -125,7 +131,7 @@ async def test_what_undoes_a_follow_comes_after_it(spawn: Spawn, server: Postgre
     await process.end(signal.SIGKILL)
     server.start()
     await process.start()
-    await wait_until(lambda: _replayed(client))
+    await eventually(lambda: _replayed(client))
     assert await client.followers() == [peertube.host]
 
     server.kill()
@@ -133,7 +139,7 @@ async def test_what_undoes_a_follow_comes_after_it(spawn: Spawn, server: Postgre
         client.inbox, build.undo_follow(Follow(f"{peertube.actor}/follows/2", follow.actor, follow.object))
     )
     server.start()
-    await wait_until(lambda: _replayed(client))
+    await eventually(lambda: _replayed(client))
     assert await client.followers() == []
 
 
@@ -149,26 +155,26 @@ async def test_both_killed_in_the_middle_of_a_load_nothing_is_lost_or_doubled(
     await client.put_video()
     load = Load(client)
     running = asyncio.create_task(load.run())
-    await wait_until(lambda: len(load.counted) > 50, 20)
+    await eventually(lambda: len(load.counted) > 50)
     server.kill()
     before = len(load.counted)
-    await wait_until(lambda: len(load.counted) > before + 100, 20, "views are not taken while the database is gone")
+    await eventually(lambda: len(load.counted) > before + 100, what="views are not taken while the database is gone")
     await process.end(signal.SIGKILL)
     await running
     server.start()
     # Killed once more, most likely in the middle of the replay.
     await process.launch()
-    await wait_until(lambda: _listens(process), 20)
+    await eventually(lambda: _listens(process))
     await process.end(signal.SIGKILL)
     await process.start()
-    await wait_until(lambda: _replayed(client), 20)
+    await eventually(lambda: _replayed(client))
     assert len(load.counted) <= await client.views() <= len(load.tried)
 
 
 async def _listens(process: Process) -> bool:
     try:
         return (await process.client.ask("GET", "/healthz")).status == 200
-    except OSError:
+    except aiohttp.ClientError:
         return False
 
 
@@ -180,7 +186,7 @@ async def test_a_silent_database_holds_nobody_up_for_long(spawn: Spawn, server: 
     server.signal(signal.SIGSTOP)
     said = [await client.heartbeat(f"viewer-{number}", 0) for number in range(20)]
     assert {reply.status for reply in said} == {204}, "who counts no view does not need it"
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         replies = await asyncio.gather(*(client.heartbeat(f"viewer-{number}", 4) for number in range(20)))
     # Of some it is not known whether the database got to hear: those are counted at most once, and not acknowledged.
     assert {reply.status for reply in replies} <= {204, 503}
@@ -189,9 +195,9 @@ async def test_a_silent_database_holds_nobody_up_for_long(spawn: Spawn, server: 
     assert (await client.heartbeat("late", 0)).status == 204
     assert (await client.heartbeat("late", 4)).headers["x-views"] == "counted"
     server.signal(signal.SIGCONT)
-    await wait_until(lambda: _replayed(client), 20)
+    await eventually(lambda: _replayed(client))
 
     async def all_there() -> bool:
         return 2 + len(counted) <= await client.views() <= 22
 
-    await wait_until(all_there)
+    await eventually(all_there)
