@@ -181,12 +181,18 @@ class Watching:
         is_new = was_here = False
         if leave:
             viewer, was_here = await self._leave(video, viewer, alternate)
-        elif await self._stands_still(video, viewer, alternate, position_s, now_ms):
-            return self.ignored(Outcome.NO_PROGRESS)
+            blob = await self._progress.get(video.number, viewer)
         else:
+            known, blob = await self._known(video, viewer, alternate)
+            if blob is not None and await self._stands_still(video, known, blob, position_s, now_ms):
+                return self.ignored(Outcome.NO_PROGRESS)
             seen = await self._viewers.watching(video, viewer, alternate, now_ms)
             viewer, is_new = seen.viewer, seen.is_new
-        progress, played, silent_ms = await self._advance(video, viewer, position_s, seek, now_ms, ip, place, player)
+            if viewer != known:
+                blob = await self._progress.get(video.number, viewer)
+        progress, played, silent_ms = await self._advance(
+            video, viewer, blob, position_s, seek, now_ms, ip, place, player
+        )
         if self._feed is not None and (was_here or not leave):
             # That it goes proves nothing of a live stream without positions.
             playing = plays(progress, video.is_live and not leave) or played
@@ -213,17 +219,19 @@ class Watching:
         """The video is gone: so is how far anybody has seen it."""
         await self._progress.forget_video(number)
 
-    async def _stands_still(
-        self, video: Video, viewer: bytes, alternate: bytes | None, position_s: int, now_ms: int
-    ) -> bool:
-        """Of a live stream the position says nothing: some players have none there."""
-        limit_ms = self._rules.still_after_ms
-        if limit_ms is None or video.is_live:
-            return False
+    async def _known(self, video: Video, viewer: bytes, alternate: bytes | None) -> tuple[bytes, bytes | None]:
+        """The key under which there is progress (``viewer`` for none), and that."""
         blob = await self._progress.get(video.number, viewer)
         if blob is None and alternate is not None:
-            viewer, blob = alternate, await self._progress.get(video.number, alternate)
-        if blob is None or still_for_ms(blob, position_s, now_ms) < limit_ms:
+            earlier = await self._progress.get(video.number, alternate)
+            if earlier is not None:
+                return alternate, earlier
+        return viewer, blob
+
+    async def _stands_still(self, video: Video, viewer: bytes, blob: bytes, position_s: int, now_ms: int) -> bool:
+        """Of a live stream the position says nothing: some players have none there."""
+        limit_ms = self._rules.still_after_ms
+        if limit_ms is None or video.is_live or still_for_ms(blob, position_s, now_ms) < limit_ms:
             return False
         # Its stay goes on, so that it does not come back as another one.
         await self._progress.put(video.number, viewer, blob, now_ms + self._rules.progress_lifetime_ms)
@@ -241,6 +249,7 @@ class Watching:
         self,
         video: Video,
         viewer: bytes,
+        blob: bytes | None,
         position_s: int,
         seek: bool,
         now_ms: int,
@@ -248,9 +257,9 @@ class Watching:
         place: Place,
         player: Player | None,
     ) -> tuple[Progress, bool, int]:
-        """Where the viewer is now; whether it had played before, and for how long it had been silent."""
+        """Where the viewer is now, after ``blob``; whether it had played before, and for how long it had been
+        silent."""
         played, silent_ms = False, 0
-        blob = await self._progress.get(video.number, viewer)
         progress = None if blob is None else decode(blob)
         if progress is None:
             progress = begin(position_s, now_ms, self._rules.sections)
