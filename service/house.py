@@ -1,0 +1,107 @@
+"""What a running service is made of: the towers and the doors, joined. Built here, started by ``service.app``."""
+
+from __future__ import annotations
+
+from federation.keys import load_public_key
+from foundation.errors import ConfigError, Refused
+from foundation.principal import Principal, Role
+from foundation.tokens import TokenBook, TokenGrant
+from outbox.client_auth import ClientAuthenticator, SignedClient
+from service.config import Config, Token, generate_admin_token
+from service.directory import ServiceDirectory
+from service.doors import entrance, outbox, outlet
+from service.hooks import posting, telling, webhooks
+from service.housekeeping import Housekeeping
+from service.late import Late, LateEvents
+from service.livekit import livekit_house
+from service.parts import Ground, ViewsTower, federation_tower, grants_of, views_tower
+from service.peer_gauges import PeerGauges
+from service.scopes import ScopeGauges
+from service.workers.siblings import Siblings, Worker
+
+
+class House:
+    """``config`` is what holds now: some of it changes while the service runs."""
+
+    def __init__(self, ground: Ground, worker: Worker | None) -> None:
+        self.ground = ground
+        self.config = config = ground.config
+        self.siblings: Siblings | None = None
+        if worker is not None:
+            self.siblings = Siblings(worker, config.storage.directory, ground.metrics)
+        self.admin_token_path: str | None = None
+        self.tokens = TokenBook(self.grants(config))
+
+        events = LateEvents()
+        self.federation = federation = federation_tower(ground, events)
+        late_views: Late[ViewsTower] = Late()
+        self.posting = posting(config, ground.clock, ground.metrics)
+        self.webhooks = webhooks(ground, self.posting)
+        self.outlet = out = outlet(ground, federation, late_views, self.webhooks)
+        self.views = views = views_tower(
+            ground,
+            out.announcer,
+            identity=federation.identity,
+            quota_of=federation.peers.quota,
+            notifier=self.webhooks,
+            counted=self.webhooks,
+        )
+        late_views.value = views
+        self.webhooks.processed = telling(views.telemetry)
+        self.outbox = door_out = outbox(ground, federation, views, out)
+        events.to.value = door_out.events
+        self.directory = ServiceDirectory(federation.identity, federation.ring, views.catalog, ground.database)
+        self.entrance = entrance(
+            ground,
+            federation,
+            views,
+            events=events,
+            following=door_out.following,
+            directory=self.directory,
+            committed=out.deliverer.committed,
+        )
+        self.clients = ClientAuthenticator(
+            tokens=self.tokens, profile=federation.profile, clock=ground.clock, clients=signed_clients(config.tokens)
+        )
+        self.housekeeping = Housekeeping(ground, federation, views, out, door_out, self.entrance, events)
+        self.livekit = livekit_house(ground, views)
+        self._scopes = ScopeGauges(views.viewers, views.counter, ground.metrics)
+        self._peer_gauges = PeerGauges(
+            out.reports,
+            federation.peers,
+            ground.clock,
+            ground.metrics,
+            limit=config.federation.peer_metrics,
+            serves=ground.together.leases.holds,
+        )
+        if self.siblings is not None:
+            self.siblings.refresh = self._refresh_gauges
+
+    def grants(self, config: Config) -> list[TokenGrant]:
+        """The bearer tokens of a configuration; one that names none gets a generated one."""
+        if config.tokens:
+            return grants_of(config.tokens)
+        token, path = generate_admin_token(config.storage.directory)
+        self.admin_token_path = str(path)
+        return [TokenGrant("admin", Role.ADMIN, token)]
+
+    async def metrics_page(self) -> bytes:
+        await self._refresh_gauges()
+        return self.ground.metrics.render() if self.siblings is None else await self.siblings.metrics()
+
+    async def _refresh_gauges(self) -> None:
+        self.views.telemetry_house.series.refresh()
+        await self._scopes.refresh()
+        await self._peer_gauges.refresh()
+
+
+def signed_clients(tokens: tuple[Token, ...]) -> list[SignedClient]:
+    """Those tokens that may ask by signatures. Raises ConfigError."""
+    clients: list[SignedClient] = []
+    for index, token in enumerate(tokens):
+        if token.public_key is not None:
+            key = load_public_key(token.public_key)
+            if isinstance(key, Refused):
+                raise ConfigError(f"tokens[{index}].public_key", key.detail)
+            clients.append(SignedClient(Principal(token.name, token.role, frozenset(token.channels)), key))
+    return clients
