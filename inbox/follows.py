@@ -19,8 +19,8 @@ from foundation.database import Database, Transaction
 from foundation.errors import Refused, StorageUnavailable
 from foundation.ratelimit import WindowLimiter
 from foundation.spool import Applied, Spool
-from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from inbox.sender import Sender
 
 SPOOLED = "follow"
 

@@ -23,8 +23,8 @@ from foundation.errors import Refused
 from foundation.urls import authority
 from inbox.follows import FollowHandler
 from inbox.importer import Importer
-from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from inbox.sender import Sender
 from inbox.viewing import ViewHandler, speaks_for
 from inbox.watching import WatchActionHandler
 from views.catalog import Catalog

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 from prometheus_client import Counter
 
@@ -30,20 +29,12 @@ from foundation.web import read_body
 from inbox.quarantine import UNKNOWN_HOST, Quarantine
 from inbox.quotas import Quotas
 from inbox.reasons import InboxReason, drop
+from inbox.sender import Sender
 
 CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json", "application/json"})
 """What PeerTube 6.3 takes at its inbox, and sends."""
 
 RETRY_AFTER_STORAGE_S = 5
-
-
-class Sender(msgspec.Struct, frozen=True, gc=False):
-    """Who proved to have sent an activity. ``signed_ms`` is its own clock, ``received_ms`` ours."""
-
-    actor: str
-    host: str
-    signed_ms: int
-    received_ms: int
 
 
 class Handler(Protocol):

@@ -9,7 +9,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING
 
 import msgspec
 from prometheus_client import Counter
@@ -19,9 +18,7 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from inbox.reasons import REPLAYABLE
-
-if TYPE_CHECKING:
-    from inbox.pipeline import Sender
+from inbox.sender import Sender
 
 MAX_TEXT = 200
 """Longest piece of foreign text an entry keeps, in characters."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from federation.vocabulary import Activity
 from foundation.errors import Refused
-from inbox.pipeline import Sender
 from inbox.quarantine import Quarantine
+from inbox.sender import Sender
 
 Apply = Callable[[Activity, Sender], Awaitable[Refused | None]]
 """``Pipeline.apply``."""

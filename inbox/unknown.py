@@ -10,7 +10,7 @@ from foundation.errors import Refused
 from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
 from inbox.importer import Importer
-from inbox.pipeline import Sender
+from inbox.sender import Sender
 from views.model import Video
 
 IMPORTS_PER_MINUTE = 30

@@ -10,8 +10,8 @@ from federation.vocabulary import View
 from foundation.clock import Clock
 from foundation.errors import Refused
 from inbox.peer_quotas import PeerQuotas
-from inbox.pipeline import Sender
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
+from inbox.sender import Sender
 from inbox.unknown import UnknownVideos
 from views.catalog import Catalog
 from views.counting import ViewCounter

@@ -13,8 +13,8 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
-from inbox.pipeline import Sender
 from inbox.reasons import InboxReason, drop
+from inbox.sender import Sender
 from views.catalog import Catalog
 from views.geo import clean_country
 from views.model import Video

@@ -24,11 +24,12 @@ from inbox.follows import FollowHandler, OwnActors
 from inbox.handlers import Handlers
 from inbox.importer import Importer
 from inbox.peer_quotas import PeerQuotas
-from inbox.pipeline import Limits, Pipeline, Sender
+from inbox.pipeline import Limits, Pipeline
 from inbox.quarantine import Quarantine
 from inbox.quotas import Quotas
 from inbox.replay import QuarantineReplay
 from inbox.routes import setup_routes
+from inbox.sender import Sender
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import WatchActionHandler

@@ -18,8 +18,9 @@ from foundation.clock import Clock
 from foundation.database import Database
 from foundation.errors import Refused
 from foundation.metrics import Metrics
-from inbox.pipeline import Limits, Pipeline, Sender
+from inbox.pipeline import Limits, Pipeline
 from inbox.quarantine import Quarantine
+from inbox.sender import Sender
 from inbox.viewing import ViewHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.cadence import TotalsPolicy
