@@ -21,6 +21,8 @@ from views.model import VideoDraft
 VIEWERS = 20_000
 VIDEO = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
 GOAL = 0.6
+WARM_UP_S = 5.0
+"""Until all viewers have come and everybody who is told of that has heard it: that is not what a heartbeat costs."""
 HEADERS = {"Host": "localhost", "Content-Type": "application/json; charset=UTF-8", "X-Forwarded-For": "192.0.2.1"}
 LONGEST_MS = 3_600_000
 
@@ -77,6 +79,7 @@ def run(seconds: float, rounds: int) -> list[Row]:
             ],
             seconds,
             rounds,
+            WARM_UP_S,
         )
     return [
         Row(

@@ -172,14 +172,14 @@ class Cost:
         return ", ".join(f"{theirs / ours:.0%}" for theirs, ours in zip(bare.us, self.us, strict=True))
 
 
-def compare(server: Server, loads: Sequence[Load], seconds: float, rounds: int) -> list[Cost]:
-    """Load each in turn, ``rounds`` times, after a short warm-up of each."""
+def compare(server: Server, loads: Sequence[Load], seconds: float, rounds: int, warm_up_s: float = 0.5) -> list[Cost]:
+    """Load each in turn, ``rounds`` times, after a warm-up of each."""
     costs = [Cost(load.name, [], []) for load in loads]
     for turn in range(rounds + 1):
         for load, cost in zip(loads, costs, strict=True):
             next_requests = [load.connection(number) for number in range(CONNECTIONS)]
             before, since = server.ask("cpu"), time.monotonic()
-            answers = uvloop.run(_send(load.port, next_requests, seconds if turn else min(seconds, 0.5)))
+            answers = uvloop.run(_send(load.port, next_requests, seconds if turn else warm_up_s))
             if turn:
                 cost.per_s.append(answers / (time.monotonic() - since))
                 cost.us.append((server.ask("cpu") - before) / answers * 1e6)
