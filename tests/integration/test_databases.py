@@ -17,7 +17,7 @@ async def test_one_number_on_both_and_a_kill_loses_nothing(
     spawn: Spawn, instance: MakeInstance, database_url: str, live: str, request: pytest.FixtureRequest
 ) -> None:
     redis: RedisServer | None = request.getfixturevalue("live_redis") if live == "redis" else None
-    storage = {"database": database_url, "live": "memory" if redis is None else redis.url}
+    storage = {"database": database_url, "live": "memory" if redis is None else redis.url, "lease": "1s"}
     process, other = spawn(storage=storage), await instance()
     client = await process.start()
     await client.put_video()
