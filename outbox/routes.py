@@ -78,12 +78,15 @@ class DocumentRoutes:
         router.add_get(ICON_PATH, available(self.icon))
 
     async def video(self, request: web.Request) -> web.StreamResponse:
-        video = await self._video(request)
+        """People see videos of others as well; to instances these are known by their own ids alone."""
+        video = await self._shown_video(request)
         if video is None:
             return _missing()
         if prefers_html(request.headers.get("Accept")):
             data = {"video": video, "viewers": await self._shown(video), "live": video.is_live}
             return _page(self._render(request, "video.html", data))
+        if not video.local:
+            return _missing()
         return await self._document(request, video_object(self._identity, video))
 
     async def announces(self, request: web.Request) -> web.StreamResponse:
@@ -142,10 +145,15 @@ class DocumentRoutes:
         return web.Response(body=self._icon, content_type="image/jpeg", headers=headers)
 
     async def _video(self, request: web.Request) -> Video | None:
+        """One of ours."""
+        video = await self._shown_video(request)
+        return video if video is not None and video.local else None
+
+    async def _shown_video(self, request: web.Request) -> Video | None:
         text = request.match_info["uuid"]
         uuid = canonical_uuid(text) or long_uuid(text)
         video = None if uuid is None else await self._videos.by_uuid(uuid)
-        return video if video is not None and video.local and video.federated else None
+        return video if video is not None and video.federated else None
 
     async def _document(self, request: web.Request, document: Document) -> web.StreamResponse:
         if self._require_signature is not None:

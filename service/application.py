@@ -30,6 +30,7 @@ from service.live_push import LivePush
 from service.pages import Pages
 from service.parts import views_api
 from service.scripts import Scripts
+from service.stats_page import StatsPage
 from views import routes as views_routes
 from views.model import Video
 from views.telemetry.calls import ApiCalls
@@ -54,6 +55,7 @@ class Application:
         livekit_routes.setup_routes(app.router, house.livekit.receiver)
         pages = Pages(federation.identity)
         pages.setup(app)
+        StatsPage(api, pages.render).setup(app.router)
         Scripts(VERSION).setup(app)
         guard = self._require_signature if config.federation.signed_fetch else None
         offers = Offers(

@@ -14,12 +14,31 @@ from federation.documents import ActorKind, InstanceIdentity
 from federation.vocabulary.build import Document
 
 ROOT = Path(__file__).resolve().parent
-POLICY = ("default-src 'none'", "style-src 'self'", "img-src 'self'", "base-uri 'none'", "form-action 'none'")
+STATIC = (
+    "fediviews.css",
+    "icon.svg",
+    "public.css",
+    "stats.js",
+    "video.js",
+    "vendor/uplot/uPlot.iife.min.js",
+    "vendor/uplot/uPlot.min.css",
+)
+POLICY = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    "style-src 'self'",
+    "img-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
 HEADERS = {
     "Content-Security-Policy": "; ".join(POLICY),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+STATIC_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 
 
 class Pages:
@@ -31,7 +50,7 @@ class Pages:
     def setup(self, app: web.Application) -> None:
         aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True)
         app.router.add_get("/", self.home)
-        for name in ("fediviews.css", "icon.svg"):
+        for name in STATIC:
             app.router.add_get(f"/static/{name}", self.static)
 
     def render(self, request: web.Request, template: str, data: Mapping[str, Any]) -> web.Response:
@@ -46,4 +65,4 @@ class Pages:
         return self.render(request, "home.html", {})
 
     async def static(self, request: web.Request) -> web.FileResponse:
-        return web.FileResponse(ROOT / request.path.lstrip("/"), headers={"Cache-Control": "public, max-age=86400"})
+        return web.FileResponse(ROOT / request.path.lstrip("/"), headers=STATIC_HEADERS)

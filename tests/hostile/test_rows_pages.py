@@ -1,8 +1,10 @@
-"""Rows 107 to 109, for reports about pages: what strangers say of a path, a title, a session."""
+"""Rows 107 to 110, for reports about pages: what strangers say of a path, a title, a session."""
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from typing import Any
 
 import pytest
@@ -111,3 +113,27 @@ async def test_row_107_a_place_is_not_a_visitors_to_say(build: Build) -> None:
         assert (await scene.rest("POST", REPORTS[1], json.dumps(body).encode(), headers=headers)).status == 204
     found = await stats(scene)
     assert (found["activeVisitors"], found["visitorLocations"]) == (5, [])
+
+
+@pytest.mark.parametrize(
+    ("path", "title"),
+    [
+        ("/<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ('/"><img src=x onerror=alert(1)>', '"><img src=x onerror=alert(1)>'),
+        ("/{{ 7 * 7 }}", "{{ 7 * 7 }}{% raw %}"),
+        ("javascript:alert(1)", "javascript:alert(1)"),
+    ],
+)
+async def test_row_110_text_of_others_is_text_on_the_page_of_statistics(build: Build, path: str, title: str) -> None:
+    scene = await build(sites=SITES)
+    for report in REPORTS:
+        body = {"site": BLOG, "path": path, **({"title": title} if report == REPORTS[0] else {})}
+        assert (await scene.rest("POST", report, json.dumps(body).encode())).status == 204
+    answer = await scene.rest("GET", "/stats", headers={"Accept": "text/html"})
+    assert answer.status == 200
+    page = answer.body.decode()
+    assert html.escape(title, quote=False) in page.replace("&#34;", '"')
+    for bad in ("<script>alert", "<img", ">49<", "/49", 'href="javascript:'):
+        assert bad not in re.sub(r"<svg.*?</svg>", "", page, flags=re.DOTALL)
+    assert "script-src 'self';" in answer.headers["content-security-policy"]
+    assert await scene.is_well()

@@ -153,7 +153,11 @@ async def test_what_nobody_may_know_is_not_there(
         uuid = (await house.remote_video(await make_peer())).uuid
     for headers in ({}, HTML):
         answer = await client.get(f"/videos/watch/{uuid}{path}", headers=headers)
-        assert answer.status == 404
+        # People see the number of somebody else's video; to instances it is known by its own id alone.
+        page = name == "remote" and path == "" and headers == HTML
+        assert answer.status == (200 if page else 404)
+        if page:
+            continue
         assert answer.content_type == "application/problem+json"
 
 

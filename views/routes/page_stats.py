@@ -14,15 +14,13 @@ from foundation.errors import Refused
 from foundation.principal import Principal, Role
 from foundation.problems import invalid_params
 from views.instants import parse_loose_iso_ms
-from views.pages.active import Present
 from views.pages.buckets import MINUTE_MS
 from views.pages.catalog import MAX_PAGES, Published
 from views.pages.model import Site
 from views.pages.paths import normalised
-from views.pages.places import locations
-from views.pages.queries import PageViews
 from views.pages.series import Kind
 from views.pages.service import Pages
+from views.pages.summary import summary
 from views.pages.words import clean_title, is_page_type
 from views.routes.access import Access
 from views.routes.replies import add_resource, guarded, json, json_object, refusal
@@ -32,7 +30,6 @@ from views.routes.stats_subjects import NOT_EVERYTHING, reaches_everything
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
 DEFAULT_LIMIT, MAX_LIMIT = 50, 1_000
-MAX_ACTIVE_PATHS = 1_000
 MAX_POINTS = 1_000
 MAX_CATALOG_BODY = 8_000_000
 INTERVALS = {"hour": HOUR_MS, "day": DAY_MS}
@@ -158,42 +155,8 @@ class PageStatsRoutes:
     # Inside
 
     async def _summary(self, asked: _Asked) -> web.Response:
-        pages, site = self._pages, asked.site
-        present = await pages.active.present(site.number)
-        totals = await pages.queries.totals(site, asked.start_ms)
-        posts, published = await pages.queries.published(site)
-        places = locations(present.spots, pages.location_minimum)
-        body: dict[str, Any] = {
-            "activeVisitors": present.visitors,
-            "activeByPath": await self._active_by_path(site, present),
-            "totalPageViews": totals.views,
-            "uniqueVisitors": totals.visitors,
-            "uniquePaths": totals.paths,
-            "publishedPosts": posts,
-            "publishedPages": published,
-            "trackingSince": totals.since_ms,
-            "pageStats": [_page(one) for one in await pages.queries.top_pages(site, asked.start_ms, asked.limit)],
-            "visitorLocations": [
-                {
-                    "latitude": place.latitude,
-                    "longitude": place.longitude,
-                    **({} if place.city is None else {"city": place.city}),
-                    "country": place.country,
-                    "count": place.count,
-                }
-                for place in places
-            ],
-        }
-        attribution = self._attribution() if places else None
-        if attribution is not None:
-            body["attribution"] = attribution
+        body = await summary(self._pages, asked.site, asked.start_ms, asked.limit, self._attribution())
         return json(body, headers={"Cache-Control": "no-store"})
-
-    async def _active_by_path(self, site: Site, present: Present) -> list[dict[str, Any]]:
-        most = sorted(present.paths.items(), key=lambda one: (-one[1], one[0]))[:MAX_ACTIVE_PATHS]
-        whole = await self._pages.queries.paths_of(site, [key for key, _ in most])
-        # A long path that nobody has viewed yet is known by its beginning alone.
-        return [{"path": whole.get(key) or key.partition("#")[0], "count": count} for key, count in most]
 
     async def _top(self, request: web.Request, kind: Kind, word: str) -> web.Response:
         asked = self._guarded(request)
@@ -237,10 +200,6 @@ class PageStatsRoutes:
             return _Asked(site, None, int(limit))
         length_ms = int(match[1]) * (HOUR_MS if match[2] == "h" else DAY_MS)
         return _Asked(site, self._clock.now_ms() - length_ms, int(limit))
-
-
-def _page(page: PageViews) -> dict[str, Any]:
-    return {"path": page.path, "title": page.title, "pageType": page.page_type, "views": page.views}
 
 
 def _path(request: web.Request, bad: dict[str, str]) -> str | None:

@@ -1,0 +1,47 @@
+// Keeps /stats fresh: fetches the page again while it is seen, puts in what changed and shades the map after its table.
+"use strict";
+(() => {
+  const map = document.querySelector(".map svg");
+  const every = document.getElementById("refresh").dataset.seconds * 1000;
+  const url = new URL(location.href);
+  url.searchParams.set("live", "1");
+
+  function shade(table) {
+    const seen = new Map();
+    for (const row of table) seen.set("c-" + row.dataset.country, row);
+    for (const shape of map.querySelectorAll("path, circle")) {
+      const row = seen.get(shape.id);
+      const shown = "s" + (row ? row.dataset.shade : "0");
+      const title = shape.firstElementChild;
+      const words = title.textContent.replace(/: [\d,]*$/, "") + ": " + (row ? row.cells[1].textContent : "0");
+      if (shape.getAttribute("class") !== shown) shape.setAttribute("class", shown);
+      if (title.textContent !== words) title.textContent = words;
+    }
+  }
+
+  async function refresh() {
+    const answer = await fetch(url, { credentials: "omit" });
+    if (!answer.ok) return;
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    for (const part of document.querySelectorAll("[data-live]")) {
+      const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
+      if (other && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
+    }
+    if (map) shade(document.querySelectorAll("#countries tbody tr"));
+  }
+
+  let busy = false;
+  async function turn() {
+    if (busy || document.visibilityState !== "visible") return;
+    busy = true;
+    try {
+      await refresh();
+    } catch {
+      // The service is away; the next turn may find it.
+    } finally {
+      busy = false;
+    }
+  }
+  setInterval(turn, every);
+  document.addEventListener("visibilitychange", turn);
+})();

@@ -1,0 +1,119 @@
+"""``GET /stats``: what everybody may see of the web sites counted here. All of it is HTML, which a script refreshes.
+
+Order: rate limit 429, site 404, period 400. A store that is gone is 503.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from foundation.addresses import network_key
+from foundation.errors import Refused, StorageUnavailable
+from foundation.problems import invalid_params
+from foundation.web import ClientAddresses
+from outbox.routes import Render
+from service.world.map import SHADES, rows_of, shapes_of
+from service.world.projection import HEIGHT, WIDTH
+from views.pages.model import Site
+from views.pages.summary import summary
+from views.routes.replies import refusal, unavailable
+from views.routes.services import ViewsApi
+
+HOUR_MS = 3_600_000
+PERIODS = {"24h": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS, "30d": 30 * 24 * HOUR_MS, "all": None}
+PERIOD_WORDS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}
+LISTED = 20
+MAX_SITES = 200
+REFRESH_S = 5
+
+
+class StatsPage:
+    """One site, or a list to choose from where there are several and none is named."""
+
+    def __init__(self, api: ViewsApi, render: Render) -> None:
+        self._api = api
+        self._render = render
+        self._address = ClientAddresses(api.settings.trusted_proxies)
+
+    def setup(self, router: web.UrlDispatcher) -> None:
+        router.add_get("/stats", self.page)
+
+    async def page(self, request: web.Request) -> web.StreamResponse:
+        limiter = self._api.limiter
+        wait_s = None if limiter is None else limiter.hit(network_key(self._address(request)))
+        if wait_s is not None:
+            return refusal(Refused("rate_limited", "Too many requests, please try again later", 429, math.ceil(wait_s)))
+        try:
+            response = await self._answer(request)
+        except StorageUnavailable:
+            return unavailable()
+        response.headers["Cache-Control"] = "no-store"
+        return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        pages = self._api.pages
+        sites = () if pages is None else tuple(pages.sites)
+        if pages is None or not sites:
+            return self._render(request, "sites.html", {"sites": []})
+        named = request.query.get("site")
+        site = pages.sites.only() if named is None else pages.sites.find(named)
+        if isinstance(site, Refused):
+            return refusal(site)
+        period = request.query.get("period", "all")
+        if period not in PERIODS:
+            return invalid_params({"period": "Should be 24h, 7d, 30d or all"}, location="query")
+        if site is None:
+            return self._render(request, "sites.html", {"sites": await self._listed(sites)})
+        return self._render(request, "stats.html", await self._data(site, period, live="live" in request.query))
+
+    async def _listed(self, sites: tuple[Site, ...]) -> list[dict[str, Any]]:
+        pages = self._api.pages
+        assert pages is not None
+        found = []
+        for site in sites[:MAX_SITES]:
+            totals = await pages.queries.totals(site, None)
+            present = await pages.active.present(site.number)
+            found.append({"host": site.host, "active": present.visitors, "views": totals.views})
+        return found
+
+    async def _data(self, site: Site, period: str, *, live: bool) -> dict[str, Any]:
+        """``live``: without the shapes of the map, for the script that has them."""
+        pages, length_ms = self._api.pages, PERIODS[period]
+        assert pages is not None
+        now_ms = self._api.clock.now_ms()
+        start_ms = None if length_ms is None else now_ms - length_ms
+        body = await summary(pages, site, start_ms, LISTED, self._api.geo_attribution())
+        rows = rows_of((place["country"], place["count"]) for place in body["visitorLocations"])
+        since_ms = body["trackingSince"]
+        return {
+            "site": site.host,
+            "period": period,
+            "periods": PERIOD_WORDS,
+            "stats": body,
+            "rows": rows,
+            "placed": sum(row.count for row in rows),
+            "minimum": pages.location_minimum,
+            "shapes": [] if live else _empty_map() if not rows else shapes_of(rows),
+            "shades": range(1, SHADES + 1),
+            "width": WIDTH,
+            "height": HEIGHT,
+            "since": None if since_ms is None else _minute(since_ms),
+            "as_of": _minute(now_ms),
+            "active_paths": body["activeByPath"][:LISTED],
+            "refresh_s": REFRESH_S,
+        }
+
+
+@functools.cache
+def _empty_map() -> Any:
+    return shapes_of([])
+
+
+def _minute(at_ms: int) -> str:
+    """As people read it, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,1 @@
+"""A map of the world, drawn on the server: borders of Natural Earth as paths of SVG."""

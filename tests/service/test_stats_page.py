@@ -1,0 +1,215 @@
+"""``/stats`` and the pages of videos as anybody gets them over HTTP, without a script."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from foundation.clock import ManualClock
+from service.app import Service
+from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Site, Storage, Views
+from views.ids import short_uuid
+from views.model import Privacy, VideoDraft
+
+UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
+BLOG, SHOP = "blog.example", "shop.example:8443"
+HTML = {"Accept": "text/html"}
+
+
+@dataclass
+class Answer:
+    status: int
+    text: str
+    headers: Mapping[str, str]
+
+
+@dataclass
+class Web:
+    service: Service
+    clock: ManualClock
+    http: aiohttp.ClientSession
+
+    async def get(self, path: str, **headers: str) -> Answer:
+        sent = {**HTML, **{name.replace("_", "-"): value for name, value in headers.items()}}
+        async with self.http.get(self.service.url + path, headers=sent) as answer:
+            return Answer(answer.status, await answer.text(), answer.headers)
+
+    async def read(self, session: str, path: str, country: str | None = None, title: str | None = None) -> None:
+        """A view and a sign of life."""
+        body = {"site": BLOG, "path": path, "sessionId": session}
+        headers = {} if country is None else {"X-Country": country}
+        for name, more in (("views", {} if title is None else {"title": title}), ("heartbeat", {})):
+            url = f"{self.service.url}/api/v1/pages/{name}"
+            async with self.http.post(url, json={**body, **more}, headers=headers) as answer:
+                assert answer.status == 204
+
+
+Build = Callable[..., Awaitable[Web]]
+
+
+@pytest.fixture
+async def build(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Build]:
+    opened: list[Web] = []
+
+    async def make(*hosts: str, rate_limit: object = None) -> Web:
+        config = Config(
+            listen=Listen(port=0),
+            storage=Storage(directory=tmp_path / "data"),
+            views=Views(rate_limit=rate_limit),  # type: ignore[arg-type]
+            geoip=GeoIp(headers=GeoHeaders(country="X-Country")),
+            pages=Pages(sites=tuple(Site(host=host) for host in hosts)),
+        )
+        service = await Service.create(config, clock=clock)
+        await service.start()
+        opened.append(Web(service, clock, aiohttp.ClientSession()))
+        return opened[-1]
+
+    yield make
+    for web in opened:
+        await web.http.close()
+        await web.service.stop()
+
+
+def number(page: str, name: str) -> str:
+    found = re.search(rf'id="{name}">([\d,]+)<', page)
+    assert found
+    return found[1]
+
+
+def countries(page: str) -> dict[str, tuple[int, int]]:
+    """Shade and visitors by code, of the table."""
+    row = re.compile(r'data-country="(\w\w)" data-shade="(\d)">.*?<td class="number">(\d+)</td>')
+    return {code: (int(shade), int(count)) for code, shade, count in row.findall(page)}
+
+
+def shaded(page: str) -> dict[str, int]:
+    """What the map shows, without those where nobody is."""
+    found = re.findall(r'<(?:path|circle) id="c-(\w\w)" class="s(\d)"', page)
+    return {code: int(shade) for code, shade in found if shade != "0"}
+
+
+async def test_numbers_tables_and_the_map_are_in_the_html(build: Build) -> None:
+    web = await build(BLOG)
+    for country, visitors in (("DE", 9), ("FR", 3), ("MT", 3), ("JP", 2)):
+        for each in range(visitors):
+            await web.read(f"{country}{each}", "/post" if each % 2 else "/", country, "A title")
+    answer = await web.get("/stats")
+    assert answer.status == 200
+    assert [number(answer.text, name) for name in ("active", "views", "visitors", "paths")] == ["17", "17", "17", "2"]
+    # Japan's two are fewer than three: nobody is told by where they are, neither by the table nor by the map.
+    assert {code: count for code, (_, count) in countries(answer.text).items()} == {"DE": 9, "FR": 3, "MT": 3}
+    assert shaded(answer.text) == {code: shade for code, (shade, _) in countries(answer.text).items()}
+    assert shaded(answer.text)["DE"] == 5
+    assert "15 of 17 are shown" in answer.text
+    assert "<title>Germany: 9</title>" in answer.text
+    assert "<title>Japan: 0</title>" in answer.text
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_a_period_shows_the_views_of_its_time(build: Build) -> None:
+    web = await build(BLOG)
+    await web.read("anna", "/old")
+    web.clock.advance(3 * 86_400_000)
+    await web.read("bert", "/new")
+    assert number((await web.get("/stats")).text, "views") == "2"
+    day = await web.get("/stats?period=24h")
+    assert number(day.text, "views") == "1"
+    assert "/old" not in day.text
+    assert 'period=24h" aria-current="page"' in day.text
+    assert (await web.get("/stats?period=7y")).status == 400
+
+
+async def test_what_the_script_asks_for_has_no_map(build: Build) -> None:
+    web = await build(BLOG)
+    await web.read("anna", "/")
+    whole, live = await web.get("/stats"), await web.get("/stats?live=1")
+    assert "<path" in whole.text
+    assert "<path" not in live.text
+    assert number(live.text, "active") == "1"
+    assert set(re.findall(r'data-live="(\w+)"', live.text)) == set(re.findall(r'data-live="(\w+)"', whole.text))
+    assert len(live.text) < 10_000
+
+
+async def test_several_sites_are_a_list_to_choose_from(build: Build) -> None:
+    web = await build(BLOG, SHOP)
+    await web.read("anna", "/")
+    listed = await web.get("/stats")
+    assert re.findall(r'href="/stats\?site=([^"]+)"', listed.text) == [BLOG, "shop.example%3A8443"]
+    assert number((await web.get(f"/stats?site={BLOG}")).text, "views") == "1"
+    assert number((await web.get("/stats?site=shop.example%3A8443")).text, "views") == "0"
+    unknown = await web.get("/stats?site=<script>")
+    assert unknown.status == 404
+    assert "<script>" not in unknown.text
+
+
+async def test_without_sites_there_is_nothing_to_show(build: Build) -> None:
+    web = await build()
+    answer = await web.get("/stats")
+    assert (answer.status, "No web site is counted here" in answer.text) == (200, True)
+
+
+class Inline(HTMLParser):
+    """Collects whatever a content security policy without inline code would have to forbid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = dict(attrs)
+        self.found += [f"{tag} {name}" for name in names if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in names):
+            self.found.append(tag)
+        self.found += [url for name in ("src", "href") if (url := names.get(name)) and not url.startswith("/")]
+
+
+async def test_pages_need_nothing_inline_and_nothing_from_elsewhere(build: Build) -> None:
+    web = await build(BLOG)
+    kept = await web.service.views.catalog.put_local(VideoDraft(UUID, "A <i onclick=x>video</i>", 60))
+    assert isinstance(kept, tuple)
+    await web.read("anna", "/<img src=x onerror=alert(1)>", title="<script>alert(1)</script>")
+    for path in ("/", "/stats", f"/w/{short_uuid(UUID)}"):
+        answer = await web.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "script-src 'self'" in policy
+        assert "unsafe" not in policy
+        looked = Inline()
+        looked.feed(answer.text)
+        assert [
+            each for each in looked.found if not each.startswith(web.service.url) and "/videos/watch/" not in each
+        ] == []
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in (await web.get("/stats")).text
+
+
+async def test_files_of_pages_are_cached_and_asked_about_by_their_tag(build: Build) -> None:
+    web = await build(BLOG)
+    names = set()
+    await web.service.views.catalog.put_local(VideoDraft(UUID, "A video", 60))
+    for path in ("/stats", f"/w/{short_uuid(UUID)}"):
+        names |= set(re.findall(r'(?:src|href)="(/static/[^"]+)"', (await web.get(path)).text))
+    assert len(names) == 7
+    for name in names:
+        answer = await web.get(name)
+        assert answer.status == 200
+        assert "max-age" in answer.headers["Cache-Control"]
+        assert (await web.get(name, If_None_Match=answer.headers["ETag"])).status == 304
+
+
+async def test_the_page_of_a_video_shows_what_is_public(build: Build) -> None:
+    web = await build()
+    await web.service.views.catalog.put_local(VideoDraft(UUID, "A video", 60))
+    page = await web.get(f"/w/{short_uuid(UUID)}")
+    assert number(page.text, "watching") == "0"
+    assert 'id="token"' in page.text
+    # Statistics stay behind their token, page or not.
+    for name in ("overall", "retention", "timeseries/viewers", "user-agent"):
+        assert (await web.get(f"/api/v1/videos/{UUID}/stats/{name}")).status == 401
+    await web.service.views.catalog.put_local(VideoDraft(UUID, "A video", 60, privacy=Privacy.PRIVATE))
+    assert (await web.get(f"/w/{short_uuid(UUID)}")).status == 404
