@@ -15,7 +15,8 @@ from servers import RedisServer
 from foundation.clock import Clock, ManualClock, SystemClock
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
-from foundation.redis.link import LinkSettings, RedisLink, place_of
+from foundation.redis.connecting import place_of
+from foundation.redis.link import LinkSettings, RedisLink
 from views.counters.base import CounterStore, Reading, Told, Total
 from views.counters.memory import MemoryCounterStore
 from views.counters.redis import RedisCounterStore, RedisSettings
