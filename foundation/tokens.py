@@ -76,6 +76,19 @@ class TokenBook:
                 found = entry.principal
         return found
 
+    def mark(self, bearer: str, key: bytes) -> bytes | None:
+        """What stands for this token where the token itself must not be: nobody makes it, or the token from it, without
+        ``key``. None for nobody's token."""
+        return None if self.authenticate(bearer) is None else _mark(_digest(bearer), key)
+
+    def marked(self, mark: bytes, key: bytes) -> Principal | None:
+        """Who holds the token that this mark was made of; None once it is in no configuration any more."""
+        found: Principal | None = None
+        for entry in self._entries:
+            if hmac.compare_digest(_mark(entry.digest, key), mark):
+                found = entry.principal
+        return found
+
     def require(self, bearer: str | None, role: Role) -> Principal | Refused:
         """The caller in that role; refused: ``token_missing``, ``token_invalid`` (401), ``role_missing`` (403)."""
         if bearer is None:
@@ -91,3 +104,7 @@ class TokenBook:
 
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+
+
+def _mark(digest: bytes, key: bytes) -> bytes:
+    return hmac.digest(key, b"token" + digest, "sha256")

@@ -21,10 +21,12 @@ from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
-from service import VERSION, admin_routes, delivery_routes, health, nowhere, openapi
+from service import VERSION, admin_routes, health, nowhere, openapi, overview_routes
 from service.applications import ApplicationViews
+from service.dashboard.building import desk_of, overview_of, setup_dashboard
 from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
+from service.doctor.routes import Examiner
 from service.house import House
 from service.live_push import LivePush
 from service.pages import Pages
@@ -93,27 +95,15 @@ class Application:
             following=house.outbox.following,
         ).setup(app.router)
         calls = ApiCalls(views.telemetry, ground.clock)
-        admin_routes.setup_routes(
-            app.router,
-            tokens=house.tokens,
-            peers=federation.peers,
-            following=house.outbox.following,
-            events=house.outbox.events,
-            quarantine=house.entrance.quarantine,
-            replay=house.entrance.replay,
-            unusual=federation.activity.unusual,
-            reports=house.outlet.reports,
-            calls=calls,
+        desk, overview, tokens = desk_of(house), overview_of(house), house.tokens
+        admin_routes.setup_routes(app.router, tokens=tokens, desk=desk, calls=calls)
+        overview_routes.setup_routes(
+            app.router, tokens=tokens, overview=overview, config=lambda: house.config, calls=calls
         )
-        delivery_routes.setup_routes(
-            app.router,
-            tokens=house.tokens,
-            queues=house.outlet.queues,
-            hurry=house.outlet.elsewhere.hurry,
-            calls=calls,
-        )
-        doctor_routes.setup_routes(app.router, tokens=house.tokens, around=self._surroundings)
-        WebhookRoutes(house.tokens, house.webhooks).setup(app.router)
+        examiner, hooks = Examiner(self._surroundings), WebhookRoutes(tokens, house.webhooks)
+        doctor_routes.setup_routes(app.router, tokens=tokens, examiner=examiner)
+        hooks.setup(app.router)
+        setup_dashboard(app.router, house, desk=desk, overview=overview, examine=examiner, hooks=hooks)
         openapi.setup_routes(app.router, str(config.instance.url))
         nowhere.setup_routes(app.router)
         health.setup_routes(

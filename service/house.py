@@ -87,6 +87,10 @@ class House:
 
     async def metrics_page(self) -> bytes:
         await self._refresh_gauges()
+        return await self.rendered_metrics()
+
+    async def rendered_metrics(self) -> bytes:
+        """Counters as they are, gauges as they were last brought up to date; of all workers."""
         return self.ground.metrics.render() if self.siblings is None else await self.siblings.metrics()
 
     async def _refresh_gauges(self) -> None:

@@ -17,6 +17,8 @@ ROOT = Path(__file__).resolve().parent
 STATIC = (
     "fediviews.css",
     "icon.svg",
+    "admin.css",
+    "admin.js",
     "public.css",
     "stats.js",
     "video.js",

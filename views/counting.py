@@ -234,3 +234,7 @@ class ViewCounter:
     async def total_local_views(self) -> int:
         """Counted views of all our videos together."""
         return await tallies.total_local_views(self._db)
+
+    async def local_views_since(self, hour_ms: int) -> int:
+        """Counted views of our videos since the beginning of an hour."""
+        return await tallies.local_views_since(self._db, hour_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, or_, select
 
 from foundation.database import Transaction
 from foundation.errors import Refused
@@ -17,6 +17,8 @@ MAX_COUNT = 100
 """PeerTube 6.3's largest page; 15 is its default."""
 
 MAX_START = 2**53 - 1
+MAX_SEARCH = 120
+"""Characters of a search: as many as a name has."""
 
 _SORTS = {
     "name": videos.c.name,
@@ -30,11 +32,12 @@ _SORTS = {
 
 @dataclass(frozen=True, slots=True)
 class VideoFilter:
-    """None lets everything through."""
+    """None lets everything through. ``search``: part of a name or of a UUID, whatever its case."""
 
     local: bool | None = None
     is_live: bool | None = None
     channels: frozenset[str] | None = None
+    search: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,4 +80,7 @@ def _conditions(filters: VideoFilter, *, include_private: bool) -> list[ColumnEl
         conditions.append(videos.c.is_live.is_(filters.is_live))
     if filters.channels is not None:
         conditions.append(videos.c.channel.in_(sorted(filters.channels)))
+    if filters.search is not None:
+        name, uuid = (column.icontains(filters.search, autoescape=True) for column in (videos.c.name, videos.c.uuid))
+        conditions.append(or_(name, uuid))
     return conditions

@@ -146,6 +146,14 @@ async def total_local_views(db: Database) -> int:
     return int(total.scalar_one())
 
 
+async def local_views_since(db: Database, hour_ms: int) -> int:
+    """Counted views of our videos since the beginning of an hour."""
+    counted = select(func.coalesce(func.sum(video_views.c.views), 0))
+    since = counted.where(video_views.c.local.is_(True), video_views.c.hour_ms >= hour_ms)
+    async with db.read() as tx:
+        return int((await tx.execute(since)).scalar_one())
+
+
 async def _in_batches(db: Database, statement: Delete) -> int:
     deleted = 0
     work: Callable[[Transaction], Awaitable[int]] = partial(_delete, statement=statement)

@@ -38,12 +38,24 @@ class WebhookRoutes:
         router.add_get("/api/v1/server/webhooks", available(self._list))
         router.add_post("/api/v1/server/webhooks/test", available(self._test))
 
+    async def listed(self) -> dict[str, Any]:
+        """Every receiver and how it does."""
+        data = [_hook(hook, *await self.webhooks.state(hook)) for hook in self.webhooks.hooks]
+        return {"total": len(data), "data": data}
+
+    async def tested(self, hook_id: str | None) -> dict[str, Any] | None:
+        """What became of a test that was sent to all, or to one; None when there is no such one."""
+        hooks = [hook for hook in self.webhooks.hooks if hook_id in (None, hook.id)]
+        if hook_id is not None and not hooks:
+            return None
+        data = [_tried(hook, await self.webhooks.test(hook)) for hook in hooks]
+        return {"total": len(data), "data": data}
+
     async def _list(self, request: web.Request) -> web.Response:
         principal = self.tokens.require(bearer_token(request), Role.ADMIN)
         if isinstance(principal, Refused):
             return problems.refused(principal)
-        data = [_hook(hook, *await self.webhooks.state(hook)) for hook in self.webhooks.hooks]
-        return web.json_response({"total": len(data), "data": data})
+        return web.json_response(await self.listed())
 
     async def _test(self, request: web.Request) -> web.Response:
         principal = self.tokens.require(bearer_token(request), Role.ADMIN)
@@ -56,11 +68,8 @@ class WebhookRoutes:
             which = msgspec.json.decode(body, type=_Which) if body else _Which()
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return problems.invalid_params({"hook": "is the id of a webhook, as GET /api/v1/server/webhooks lists it"})
-        hooks = [hook for hook in self.webhooks.hooks if which.hook in (None, hook.id)]
-        if which.hook is not None and not hooks:
-            return problems.problem(404, "No such webhook")
-        data = [_tried(hook, await self.webhooks.test(hook)) for hook in hooks]
-        return web.json_response({"total": len(data), "data": data})
+        tried = await self.tested(which.hook)
+        return problems.problem(404, "No such webhook") if tried is None else web.json_response(tried)
 
 
 def _tried(hook: Hook, tried: Tried) -> dict[str, Any]:

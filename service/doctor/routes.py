@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any
 
 from aiohttp import web
 
@@ -17,15 +18,23 @@ from service.doctor.examination import examine
 from service.doctor.model import Surroundings
 
 
-def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, around: Callable[[], Surroundings]) -> None:
+class Examiner:
     """One examination at a time: whoever asks meanwhile gets the next one."""
-    alone = asyncio.Lock()
 
+    def __init__(self, around: Callable[[], Surroundings]) -> None:
+        self._around = around
+        self._alone = asyncio.Lock()
+
+    async def __call__(self) -> dict[str, Any]:
+        async with self._alone:
+            return report(await examine(self._around()))
+
+
+def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, examiner: Examiner) -> None:
     async def examined(request: web.Request) -> web.Response:
         principal = tokens.require(bearer_token(request), Role.ADMIN)
         if isinstance(principal, Refused):
             return problems.refused(principal)
-        async with alone:
-            return web.json_response(report(await examine(around())))
+        return web.json_response(await examiner())
 
     router.add_get("/api/v1/server/doctor", examined)

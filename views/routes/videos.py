@@ -14,7 +14,7 @@ from foundation.problems import invalid_params
 from views.drafts import MAX_URL
 from views.ids import parse_video_ref
 from views.last_known import LastKnown
-from views.listing import VideoFilter, VideoPage
+from views.listing import MAX_SEARCH, VideoFilter, VideoPage
 from views.model import Video
 from views.routes.access import BAD_ID, NOT_FOUND, Access
 from views.routes.draft_body import parameter_of, read_draft
@@ -48,7 +48,7 @@ class VideoRoutes:
         return json(await self._shown(await self._api.catalog.current(video)))
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        """``{"total", "data"}``, with PeerTube's start, count, sort, isLocal and isLive.
+        """``{"total", "data"}``, with PeerTube's start, count, sort, isLocal and isLive, and ``search`` in names.
 
         Host and admin tokens see every video, others the public ones.
         """
@@ -59,7 +59,11 @@ class VideoRoutes:
         bad: dict[str, str] = {}
         start = _integer(query.get("start", "0"), "start", bad)
         count = _integer(query.get("count", str(_DEFAULT_COUNT)), "count", bad)
-        filters = VideoFilter(_flag(query.get("isLocal"), "isLocal", bad), _flag(query.get("isLive"), "isLive", bad))
+        filters = VideoFilter(
+            _flag(query.get("isLocal"), "isLocal", bad),
+            _flag(query.get("isLive"), "isLive", bad),
+            search=_search(query.get("search"), bad),
+        )
         if bad:
             return invalid_params(bad, location="query")
         insider = principal is not None and principal.may(Role.HOST)
@@ -208,3 +212,9 @@ def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, numbers: Las
         },
     )
     add_resource(router, "/api/v1/videos/{id}/viewer-tokens", {"POST": guarded(access, routes.issue_token)})
+
+
+def _search(text: str | None, bad: dict[str, str]) -> str | None:
+    if text and (len(text) > MAX_SEARCH or not text.isprintable()):
+        bad["search"] = f"Should be a text of at most {MAX_SEARCH} characters"
+    return text or None

@@ -1,0 +1,77 @@
+"""The dashboard, built from what a service is made of."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from foundation.web import client_address
+from outbox.webhooks.routes import WebhookRoutes
+from service.dashboard.actions import DashboardActions
+from service.dashboard.guard import Guard
+from service.dashboard.pages import DashboardPages, Examine
+from service.dashboard.sessions import Sessions
+from service.desk import Desk
+from service.house import House
+from service.overview import Overview
+from service.parts import SECRET_FILE
+from views.sessions import load_or_create_secret
+
+
+def desk_of(house: House) -> Desk:
+    return Desk(
+        peers=house.federation.peers,
+        following=house.outbox.following,
+        events=house.outbox.events,
+        quarantine=house.entrance.quarantine,
+        replay=house.entrance.replay,
+        reports=house.outlet.reports,
+        queues=house.outlet.queues,
+        unusual=house.federation.activity.unusual,
+        hurry=house.outlet.elsewhere.hurry,
+    )
+
+
+def overview_of(house: House) -> Overview:
+    ground, views = house.ground, house.views
+    return Overview(
+        clock=ground.clock,
+        account=ground.config.instance.owner,
+        watched=ground.live.counters.watched,
+        videos=views.catalog,
+        numbers=views.viewers,
+        views_since=views.counter.local_views_since,
+        metrics=house.rendered_metrics,
+    )
+
+
+def setup_dashboard(
+    router: web.UrlDispatcher, house: House, *, desk: Desk, overview: Overview, examine: Examine, hooks: WebhookRoutes
+) -> None:
+    """The templates and static files belong to ``service.pages``."""
+    ground, config = house.ground, house.ground.config
+    url, trusted = config.instance.url, config.listen.trusted_proxies
+    worker = None if house.siblings is None else house.siblings.worker
+    guard = Guard(
+        Sessions(load_or_create_secret(config.storage.directory / SECRET_FILE), house.tokens, ground.clock),
+        ground.clock,
+        ground.metrics,
+        address=lambda request: client_address(request, trusted),
+        # Asked for under another name (a tunnel to loopback), it comes by plain http whatever its own URL says.
+        secure=lambda request: url.scheme == "https" and request.host.lower() == url.authority,
+        common={"identity": house.federation.identity},
+    )
+    pages = DashboardPages(
+        guard=guard,
+        clock=ground.clock,
+        desk=desk,
+        overview=overview,
+        catalog=house.views.catalog,
+        viewers=house.views.viewers,
+        webhooks=hooks,
+        examine=examine,
+        config=lambda: house.config,
+        worker=None if worker is None else f"{worker.index + 1} of {worker.count}",
+    )
+    guard.setup(router)
+    pages.setup(router)
+    DashboardActions(guard, pages, desk).setup(router)

@@ -1,0 +1,166 @@
+"""What administrators see and decide about peers, the inbox and what is not delivered: for REST and for the dashboard.
+
+Answers are as REST says them; refusals are values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from federation.peers import Peers, PeerView
+from federation.peers.unusual import Unusual
+from foundation.clock import iso_ms
+from foundation.errors import Refused
+from foundation.urls import parse_host
+from inbox.quarantine import Entry, Quarantine
+from inbox.replay import QuarantineReplay
+from outbox.events import OutboxEvents
+from outbox.following import Following
+from outbox.queues import Queues, Undelivered
+from outbox.report import Delivery, DeliveryReports
+
+MAX_LISTED = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """``unusual`` tells what is out of the ordinary with a host; ``hurry`` is told of a host whose activities are to be
+    tried now. Everything that reads or writes the database raises StorageUnavailable."""
+
+    peers: Peers
+    following: Following
+    events: OutboxEvents
+    quarantine: Quarantine
+    replay: QuarantineReplay
+    reports: DeliveryReports
+    queues: Queues
+    unusual: Callable[[str], Unusual | None]
+    hurry: Callable[[str], None]
+
+    async def list_peers(self) -> dict[str, Any]:
+        delivery_to = await self.reports.read()
+        data = [_peer(view, delivery_to(view.host), self.unusual(view.host)) for view in self.peers.list_peers()]
+        return {"total": len(data), "data": data}
+
+    async def judge(self, text: str, *, block: bool) -> Refused | None:
+        """Block a host, or allow it. Refused: ``bad_host`` (400), ``config_decides`` (409)."""
+        host = _host(text)
+        if isinstance(host, Refused):
+            return host
+        refusal = self.peers.contradicts(host, block=block)
+        if refusal is not None:
+            return refusal
+        if block:
+            await self.following.reject_all(host)
+            await self.peers.block(host)
+        else:
+            await self.peers.allow(host)
+            await self.events.catch_up()
+        return None
+
+    def list_refusals(self, host: str | None) -> dict[str, Any]:
+        entries = self.quarantine.newest(MAX_LISTED, host=host)
+        data = [_entry(entry, self.quarantine.holds(entry.number)) for entry in entries]
+        return {"total": len(data), "data": data}
+
+    async def replay_refusals(self, host: str | None, reason: str | None) -> dict[str, int]:
+        return asdict(await self.replay(host=host, reason=reason))
+
+    def drop_refusals(self, host: str | None, reason: str | None) -> dict[str, int]:
+        return {"dropped": self.quarantine.drop(host=host, reason=reason)}
+
+    async def list_undelivered(self, host: str | None) -> dict[str, Any]:
+        found = await self.queues.undelivered(MAX_LISTED, host)
+        return {"total": len(found), "data": [_undelivered(one) for one in found]}
+
+    async def judge_undelivered(self, text: str, activity_id: str | None, *, retry: bool) -> dict[str, int] | Refused:
+        """Try it again now, or give it up; all of the host's where no id is given. Refused: ``bad_host`` (400)."""
+        host = _host(text)
+        if isinstance(host, Refused):
+            return host
+        if not retry:
+            return {"changed": await self.queues.drop(host, activity_id)}
+        changed = await self.queues.retry(host, activity_id)
+        self.hurry(host)
+        return {"changed": changed}
+
+
+def _host(text: str) -> str | Refused:
+    try:
+        return parse_host(text)
+    except ValueError as problem:
+        return Refused("bad_host", str(problem))
+
+
+def _peer(view: PeerView, delivery: Delivery, unusual: Unusual | None) -> dict[str, object]:
+    software = None if view.software is None else f"{view.software.name} {view.software.version}"
+    health = delivery.health
+    return {
+        "host": view.host,
+        "kind": view.kind.value,
+        "software": software,
+        "clockOffsetMs": view.clock_offset_ms,
+        "lastSeen": _instant(view.last_seen_ms),
+        "blocked": view.blocked,
+        "listed": view.listed,
+        "follower": view.follower,
+        "following": None if view.following is None else view.following.value,
+        "trouble": health.error if health.failures else None,
+        "breaker": health.breaker.value,
+        "failures": health.failures,
+        "failureDays": health.days,
+        "delivery": {
+            "waiting": delivery.queue.waiting,
+            "oldest": _instant(delivery.queue.oldest_ms),
+            "setAside": delivery.queue.set_aside,
+            "totals": delivery.totals,
+            "viewers": delivery.viewers,
+            "lastSuccess": _instant(health.arrived_ms),
+            "lastError": health.error or None,
+            "lastErrorAt": _instant(health.error_ms),
+            "nextTry": _instant(delivery.next_try_ms),
+            "batch": delivery.batch.value,
+            "batchReason": delivery.batch_reason.value,
+            "singlesUntil": _instant(health.singles_until_ms or None),
+            "postsPerHour": health.posts,
+            "bytesPerHour": health.bytes,
+        },
+        "unusual": None if unusual is None else _unusual(unusual),
+    }
+
+
+def _instant(at_ms: int | None) -> str | None:
+    return None if at_ms is None else iso_ms(at_ms)
+
+
+def _unusual(unusual: Unusual) -> dict[str, object]:
+    return {
+        "what": unusual.what,
+        "since": iso_ms(unusual.hour_ms),
+        "count": unusual.count,
+        "usual": unusual.usual,
+        "score": unusual.score,
+    }
+
+
+def _entry(entry: Entry, replayable: bool) -> dict[str, object]:
+    fields = asdict(entry)
+    fields["replayable"] = replayable
+    fields["at"] = iso_ms(fields.pop("at_ms"))
+    return fields
+
+
+def _undelivered(one: Undelivered) -> dict[str, object]:
+    return {
+        "host": one.host,
+        "id": one.activity_id,
+        "type": one.kind.value,
+        "object": one.subject,
+        "reason": one.reason,
+        "attempts": one.attempts,
+        "createdAt": iso_ms(one.created_ms),
+        "setAside": one.next_try_ms is None,
+        "nextTry": None if one.next_try_ms is None else iso_ms(one.next_try_ms),
+    }
