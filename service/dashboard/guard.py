@@ -19,6 +19,8 @@ from foundation.web import read_body
 from service.dashboard.sessions import LIFE_MS, Session, Sessions
 
 COOKIE = "fediviews-admin"
+LOGIN_COOKIE = "fediviews-login"
+"""Another one: a login page that a link elsewhere leads to, where no Strict cookie comes along, must end no session."""
 HOME = "/admin"
 LOGIN = "/admin/login"
 MAX_FORM_BYTES = 8_000
@@ -115,29 +117,28 @@ class Guard:
         session = self._sessions.read(request.cookies.get(COOKIE))
         if session is not None and session.principal is not None:
             return _to(HOME)
-        return self._login(request, session or self._sessions.anonymous())
+        return self._login(request)
 
     async def login(self, request: web.Request) -> web.StreamResponse:
         wait_s = self._attempts.hit(network_key(self._address(request)))
-        session = self._sessions.read(request.cookies.get(COOKIE))
+        session = self._sessions.read(request.cookies.get(LOGIN_COOKIE))
         if wait_s is not None:
             self._limited.inc()
-            said = f"Too many attempts. Try again in {-(-wait_s // 60)} minutes."
-            response = self._login(request, session or self._sessions.anonymous(), said, 429)
+            response = self._login(request, f"Too many attempts. Try again in {-(-wait_s // 60)} minutes.", 429)
             response.headers["Retry-After"] = str(wait_s)
             return response
         fields = BAD_CSRF if session is None else await self._fields(request, session)
         if isinstance(fields, Refused):
             self._refused.inc()
-            return self._login(request, self._sessions.anonymous(), fields.detail, fields.status)
+            return self._login(request, fields.detail, fields.status)
         opened = self._sessions.open(fields.get("token", "").strip())
         if opened is None or opened.principal is None:
             self._refused.inc()
             log.warning("a login to the dashboard was refused")
-            return self._login(request, self._sessions.anonymous(), "That is not the token of an administrator.", 403)
+            return self._login(request, "That is not the token of an administrator.", 403)
         self._opened.inc()
         log.info("%s logged in to the dashboard", opened.principal.name)
-        return self._with_cookie(request, _to(HOME), opened)
+        return self._with_cookie(request, _to(HOME), COOKIE, opened)
 
     async def logout(self, _request: web.Request, _session: Session, _fields: Fields) -> web.StreamResponse:
         response = _to(LOGIN)
@@ -185,15 +186,16 @@ class Guard:
         fields = dict(pairs)
         return fields if session.sent(fields.get("csrf", "")) else BAD_CSRF
 
-    def _login(self, request: web.Request, session: Session, problem: str = "", status: int = 200) -> web.Response:
+    def _login(self, request: web.Request, problem: str = "", status: int = 200) -> web.Response:
+        session = self._sessions.anonymous()
         response = self.render(request, session, "login.html", {"problem": problem}, status)
-        return self._with_cookie(request, response, session)
+        return self._with_cookie(request, response, LOGIN_COOKIE, session)
 
-    def _with_cookie(self, request: web.Request, response: web.Response, session: Session) -> web.Response:
+    def _with_cookie(self, request: web.Request, response: web.Response, name: str, session: Session) -> web.Response:
         response.set_cookie(
-            COOKIE,
+            name,
             session.cookie,
-            path=HOME,
+            path=LOGIN if name == LOGIN_COOKIE else HOME,
             max_age=LIFE_MS // 1000,
             httponly=True,
             samesite="Strict",

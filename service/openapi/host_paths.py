@@ -27,6 +27,7 @@ from service.openapi.words import (
 _START = query("start", {"type": "integer", "minimum": 0, "maximum": 1_000_000})
 _COUNT = query("count", {"type": "integer", "minimum": 1, "maximum": 100})
 _SORT = query("sort", TEXT)
+_SEARCH = query("search", {"type": "string", "maxLength": 120})
 _DATES = (query("startDate", TEXT), query("endDate", TEXT))
 _FORMAT = query("format", one_of("json", "csv"))
 _SITE = query("site", TEXT)
@@ -67,7 +68,7 @@ HOST_PATHS: dict[str, Schema] = {
     "GET /api/v1/videos": op(
         "videos",
         "Public videos, ours and remote; a host token sees all",
-        queries=[_START, _COUNT, _SORT, query("isLocal", FLAG), query("isLive", FLAG)],
+        queries=[_START, _COUNT, _SORT, query("isLocal", FLAG), query("isLive", FLAG), _SEARCH],
         s200=page(ref("Video")),
     ),
     "POST /api/v1/videos": op(

@@ -6,7 +6,9 @@ from service.openapi.words import (
     ACTIVITY,
     ANYTHING,
     COUNT,
+    FLAG,
     HTML,
+    INSTANT,
     JSON,
     TEXT,
     Schema,
@@ -96,6 +98,25 @@ ADMIN_PATHS: dict[str, Schema] = {
         who="admin",
         queries=[query("id", TEXT)],
         s200=struct({"changed": COUNT}),
+    ),
+    "GET /api/v1/server/now": op("now", "Who watches what at this moment", who="admin", s200=ref("Now")),
+    "GET /api/v1/server/inbox": op(
+        "inboxVerdicts",
+        "What was taken at the inbox, and what was not, by reason",
+        who="admin",
+        s200=struct({"accepted": COUNT, "refused": {"type": "object", "additionalProperties": COUNT}, "asOf": INSTANT}),
+    ),
+    "GET /api/v1/server/configuration": op(
+        "configuration",
+        "What is in force, without secrets",
+        who="admin",
+        s200=struct(
+            {
+                "source": maybe(TEXT),
+                "total": COUNT,
+                "data": each(struct({"key": TEXT, "value": TEXT, "usual": FLAG})),
+            }
+        ),
     ),
     "GET /api/v1/server/doctor": op("doctor", "What is wrong with this instance", who="admin", s200=ANYTHING),
     "GET /api/v1/server/webhooks": op("webhooks", "How each receiver does", who="admin", s200=page(ANYTHING)),

@@ -100,6 +100,18 @@ SCHEMAS: dict[str, Schema] = {
     "ServerStatistics": struct(
         {"totalLocalVideoViews": COUNT, "totalLocalVideos": COUNT, "totalVideos": COUNT, "viewers": _SCOPES}
     ),
+    "Now": struct(
+        {
+            "viewers": struct(
+                dict.fromkeys(("localOnLocal", "remoteOnLocal", "localOnRemote", "remoteOnRemote", "unverified"), COUNT)
+            ),
+            "videosWatched": COUNT,
+            "peers": each(struct({"host": TEXT, "viewers": COUNT})),
+            "today": struct({"views": COUNT}),
+            "top": each(ref("Video")),
+            "asOf": INSTANT,
+        }
+    ),
     "Channel": struct(
         {"name": TEXT, "displayName": TEXT, "host": TEXT, "isLocal": FLAG, "videosCount": COUNT},
         viewsPerDay=each(struct({"date": INSTANT, "views": COUNT})),
