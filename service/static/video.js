@@ -63,6 +63,16 @@
   }
   // In UTC, as it is counted.
   const day = (date, step = 0) => date.slice(0, step >= 86400 ? 10 : 16).replace("T", " ");
+  // Below an axis nothing is said twice: a day only where it begins.
+  function dates(at, step) {
+    let last = "";
+    return at.map((x) => {
+      const text = day(new Date(x * 1000).toISOString(), step);
+      const shown = text === last ? "" : step < 86400 && text.slice(0, 10) === last.slice(0, 10) ? text.slice(11) : text.slice(step < 86400 ? 5 : 0);
+      last = text;
+      return shown;
+    });
+  }
 
   // A link that the browser alone could not follow: it has no token.
   function csv(path) {
@@ -119,18 +129,19 @@
     const rows = make("div", { class: "scrolls", tabindex: "0", role: "region", "aria-label": `${title}, as a table` },
       table(title, heads, xs.map((x, at) => row(x, ys[at]))));
     made.append(place, make("details", {}, make("summary", {}, "As a table"), rows));
-    const step = !time ? 0 : xs.length > 1 ? xs[1] - xs[0] : 3600;
+    // Of a single point the library would show years.
+    const step = xs.length < 2 ? (time ? 3600 : 1) : time ? xs[1] - xs[0] : 0;
     const axis = { stroke: () => colour("--soft"), grid: { stroke: () => colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const chart = new uPlot({
       width: place.clientWidth || 600,
       height: 220,
       padding: [12, time ? 56 : 16, 0, 0],
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
-      scales: { x: { time, range: (_, low, high) => [low - step, high + 2 * step] }, y: { range: (_, low, high) => [0, max || Math.max(1, high * 1.1)] } },
+      scales: { x: { time, range: (_, low, high) => [low - step, (xs.length > 1 ? high : low) + 2 * step] }, y: { range: (_, low, high) => [0, max || Math.max(1, high * 1.1)] } },
       cursor: { drag: { x: true, y: false } },
       legend: { live: true },
       axes: [
-        time ? { ...axis, space: 110, values: (_, at) => at.map((x) => day(new Date(x * 1000).toISOString(), step)) } : { ...axis, values: (_, at) => at.map(clock) },
+        time ? { ...axis, space: step >= 86400 ? 90 : 60, values: (_, at) => dates(at, step) } : { ...axis, values: (_, at) => at.map(clock) },
         { ...axis, size: 60, values: (_, at) => at.map((y) => (Number.isInteger(y) ? y.toLocaleString("en") + unit : "")) },
       ],
       series: [
@@ -217,5 +228,7 @@
       problem.textContent = "The service did not answer. Please try again.";
     }
   });
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawn.forEach((chart) => chart.redraw(false, true)));
+  for (const media of ["(prefers-color-scheme: dark)", "print"]) {
+    matchMedia(media).addEventListener("change", () => drawn.forEach((chart) => chart.redraw(false, true)));
+  }
 })();
