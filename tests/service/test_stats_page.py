@@ -14,6 +14,7 @@ import pytest
 from foundation.clock import ManualClock
 from service.app import Service
 from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Site, Storage, Views
+from service.config.values import Rate
 from views.ids import short_uuid
 from views.model import Privacy, VideoDraft
 
@@ -57,11 +58,11 @@ Build = Callable[..., Awaitable[Web]]
 async def build(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Build]:
     opened: list[Web] = []
 
-    async def make(*hosts: str, rate_limit: object = None) -> Web:
+    async def make(*hosts: str, rate_limit: Rate | None = None) -> Web:
         config = Config(
             listen=Listen(port=0),
             storage=Storage(directory=tmp_path / "data"),
-            views=Views(rate_limit=rate_limit),  # type: ignore[arg-type]
+            views=Views(rate_limit=rate_limit),
             geoip=GeoIp(headers=GeoHeaders(country="X-Country")),
             pages=Pages(sites=tuple(Site(host=host) for host in hosts)),
         )
@@ -195,6 +196,9 @@ async def test_files_of_pages_are_cached_and_asked_about_by_their_tag(build: Bui
     for path in ("/stats", f"/w/{short_uuid(UUID)}"):
         names |= set(re.findall(r'(?:src|href)="(/static/[^"]+)"', (await web.get(path)).text))
     assert len(names) == 7
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    (passed,) = re.findall(r"location ~ (\^/\(inbox\S+) \{", readme)
+    assert all(re.match(passed, name) for name in ("/stats", f"/w/{UUID}", *names)), "the proxy of README.md"
     for name in names:
         answer = await web.get(name)
         assert answer.status == 200
@@ -213,3 +217,8 @@ async def test_the_page_of_a_video_shows_what_is_public(build: Build) -> None:
         assert (await web.get(f"/api/v1/videos/{UUID}/stats/{name}")).status == 401
     await web.service.views.catalog.put_local(VideoDraft(UUID, "A video", 60, privacy=Privacy.PRIVATE))
     assert (await web.get(f"/w/{short_uuid(UUID)}")).status == 404
+
+
+async def test_the_page_is_behind_the_limit_of_the_api(build: Build) -> None:
+    web = await build(BLOG, rate_limit=Rate(2, 10_000))
+    assert [(await web.get("/stats")).status for _ in range(3)] == [200, 200, 429]
