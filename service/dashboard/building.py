@@ -58,6 +58,7 @@ def setup_dashboard(
         address=lambda request: client_address(request, trusted),
         # Asked for under another name (a tunnel to loopback), it comes by plain http whatever its own URL says.
         secure=lambda request: url.scheme == "https" and request.host.lower() == url.authority,
+        origin=str(url),
         common={"identity": house.federation.identity},
     )
     pages = DashboardPages(

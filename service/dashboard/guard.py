@@ -61,7 +61,8 @@ log = logging.getLogger("fediviews.dashboard")
 
 
 class Guard:
-    """``secure``: whether a request came by https; ``address``: whose it is; ``common``: what each template knows."""
+    """``secure``: whether a request came by https; ``address``: whose it is; ``origin``: that of our own URL;
+    ``common``: what each template knows."""
 
     def __init__(
         self,
@@ -71,11 +72,13 @@ class Guard:
         *,
         address: Callable[[web.Request], str],
         secure: Callable[[web.Request], bool],
+        origin: str,
         common: Mapping[str, Any],
     ) -> None:
         self._sessions = sessions
         self._address = address
         self._secure = secure
+        self._origin = origin
         self._common = common
         self._attempts: WindowLimiter[str] = WindowLimiter(clock, ATTEMPTS, ATTEMPTS_WITHIN_MS, _MAX_ADDRESSES)
         logins = metrics.counter("fediviews_dashboard_logins_total", "Logins to the dashboard, by outcome", ["outcome"])
@@ -120,17 +123,18 @@ class Guard:
         return self._login(request)
 
     async def login(self, request: web.Request) -> web.StreamResponse:
-        wait_s = self._attempts.hit(network_key(self._address(request)))
         session = self._sessions.read(request.cookies.get(LOGIN_COOKIE))
+        fields = BAD_CSRF if session is None else await self._fields(request, session)
+        if isinstance(fields, Refused):
+            # Not counted: else the page of another site could shut an administrator out.
+            self._refused.inc()
+            return self._login(request, fields.detail, fields.status)
+        wait_s = self._attempts.hit(network_key(self._address(request)))
         if wait_s is not None:
             self._limited.inc()
             response = self._login(request, f"Too many attempts. Try again in {-(-wait_s // 60)} minutes.", 429)
             response.headers["Retry-After"] = str(wait_s)
             return response
-        fields = BAD_CSRF if session is None else await self._fields(request, session)
-        if isinstance(fields, Refused):
-            self._refused.inc()
-            return self._login(request, fields.detail, fields.status)
         opened = self._sessions.open(fields.get("token", "").strip())
         if opened is None or opened.principal is None:
             self._refused.inc()
@@ -172,7 +176,7 @@ class Guard:
 
     async def _fields(self, request: web.Request, session: Session) -> Fields | Refused:
         origin = request.headers.get("Origin")
-        if origin is not None and not _is_own(origin, request.host):
+        if origin is not None and origin != self._origin and not _is_own(origin, request.host):
             return BAD_ORIGIN
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             return BAD_ORIGIN

@@ -30,6 +30,22 @@ def test_nobody_else_holds_one(bearer: str) -> None:
     assert TokenBook().authenticate(bearer) is None
 
 
+def test_a_mark_stands_for_a_token_for_as_long_as_that_is_one() -> None:
+    book = TokenBook([TokenGrant("chief", Role.ADMIN, "first-token"), TokenGrant("app", Role.HOST, "second-token")])
+    mark = book.mark("first-token", b"key")
+    assert mark is not None
+    assert b"first-token" not in mark
+    assert book.mark("third-token", b"key") is None
+    assert book.mark("second-token", b"key") != mark
+    found = book.marked(mark, b"key")
+    assert found is not None
+    assert found.name == "chief"
+    assert book.marked(mark, b"another key") is None
+    assert book.marked(b"", b"key") is None
+    book.replace([TokenGrant("chief", Role.ADMIN, "another-token")])
+    assert book.marked(mark, b"key") is None
+
+
 def test_a_new_configuration_replaces_the_old_one_at_once() -> None:
     book = TokenBook(GRANTS)
     book.replace([TokenGrant("new", Role.HOST, "fourth-secret")])

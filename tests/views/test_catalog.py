@@ -309,6 +309,12 @@ async def three(catalog: Catalog) -> list[Video]:
         ({"filters": VideoFilter(is_live=True)}, "Beta", 1),
         ({"filters": VideoFilter(channels=frozenset({"films"}))}, "Sintel", 1),
         ({"filters": VideoFilter(channels=frozenset())}, "", 0),
+        ({"filters": VideoFilter(search="ET")}, "Beta", 1),
+        ({"filters": VideoFilter(search="00000000000a")}, "", 0),
+        ({"filters": VideoFilter(search="00000000000A"), "include_private": True}, "Hidden", 1),
+        ({"filters": VideoFilter(search="%")}, "", 0),
+        ({"filters": VideoFilter(search="_")}, "", 0),
+        ({"filters": VideoFilter(search="' OR 1=1 --")}, "", 0),
         ({"include_private": True, "sort": "name"}, "Alpha Beta Gamma Hidden Quiet Sintel", 6),
     ],
 )
