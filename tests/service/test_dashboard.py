@@ -385,3 +385,18 @@ async def test_the_configuration_is_shown_without_secrets(visit: Open) -> None:
     assert "views.viewer_lifetime 2m" in page.words
     for secret in ("a-hooks-secret", "user:pass", "key=word", ADMIN, HOST_TOKEN):
         assert secret not in page.text
+
+
+async def test_what_the_other_forms_answer(visit: Open) -> None:
+    hook = Webhook(url="https://127.0.0.1:1/in", key="key", secret=Secret("a-secret-of-32-characters-or-more"))
+    browser = await visit(webhooks=(hook,))
+    await browser.log_in()
+    for verdict, said in (("retry", "Activities that are tried again now: 0"), ("drop", "were given up: 0")):
+        assert said in (await browser.send("/admin/deliveries", host="peer.example", id="", verdict=verdict)).words
+    assert (await browser.send("/admin/deliveries", host="peer.example", verdict="x")).status == 400
+    assert (await browser.send("/admin/peers", host="peer.example", verdict="unfollow")).status == 404
+    assert (await browser.send("/admin/peers", host="127.0.0.1:1", verdict="follow")).status >= 400
+    (shown,) = browser.service.webhooks.hooks
+    answer = await browser.send("/admin/webhooks", hook=shown.id)
+    assert "Test to https://127.0.0.1:1/in: not delivered" in answer.words
+    assert (await browser.send("/admin/webhooks", hook="none-of-ours")).status == 404
