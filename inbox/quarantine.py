@@ -5,6 +5,7 @@ What a proven sender said is held besides, in memory only, where another rule wo
 
 from __future__ import annotations
 
+import heapq
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,14 +53,18 @@ class Held:
 
 
 class Quarantine:
-    """A ring of the newest ``size`` refusals and drops, and a counter per reason.
+    """The newest refusals and drops, and a counter per reason.
 
-    Messages are held up to ``max_bytes`` together; beyond it the oldest can no longer be replayed.
+    There are three rings of ``size`` entries each, so that what costs nothing to send drives out nothing that matters:
+    what nobody proved to have said, what a proven host said, and that of it which is held for a replay. Messages are
+    held up to ``max_bytes`` together; beyond it the oldest can no longer be replayed.
     """
 
     def __init__(self, size: int, clock: Clock, metrics: Metrics, max_bytes: int = 0) -> None:
         self._size = size
-        self._ring: deque[Entry] = deque()
+        self._unproven: deque[Entry] = deque()
+        self._proven: deque[Entry] = deque()
+        self._replayable: deque[Entry] = deque()
         self._held: OrderedDict[int, Held] = OrderedDict()
         self._max_bytes = max_bytes
         self._bytes = 0
@@ -72,30 +77,20 @@ class Quarantine:
 
     def add(self, refusal: Refused, *, host: str = UNKNOWN_HOST, verified: bool = False, kind: str = "") -> None:
         """Note a refusal or a drop."""
-        self._number += 1
-        self._refusals.labels(str(refusal.reason)).inc()
-        self._ring.append(
-            Entry(
-                self._number,
-                self._clock.now_ms(),
-                _one_line(host),
-                verified,
-                _one_line(kind),
-                str(refusal.reason),
-                _one_line(refusal.detail),
-                refusal.status,
-            )
-        )
-        if len(self._ring) > self._size:
-            self._let_go(self._ring.popleft().number)
+        self._note(self._proven if verified else self._unproven, refusal, host, verified, kind)
 
     def hold(self, refusal: Refused, activity: Activity, sender: Sender) -> None:
         """Note a drop of a proven sender, and keep what it said where a replay may take it."""
-        self.add(refusal, host=sender.host, verified=True, kind=type(activity).__name__)
-        if refusal.reason not in REPLAYABLE or not self._ring:
-            return
-        size = len(msgspec.json.encode(activity)) + _OVERHEAD_BYTES
-        if size > self._max_bytes:
+        size = len(msgspec.json.encode(activity)) + _OVERHEAD_BYTES if refusal.reason in REPLAYABLE else 0
+        held = 0 < size <= self._max_bytes and self._size > 0
+        self._note(
+            self._replayable if held else self._proven,
+            refusal,
+            sender.host,
+            verified=True,
+            kind=type(activity).__name__,
+        )
+        if not held:
             return
         self.put_back(self._number, Held(activity, sender, size))
         while self._bytes > self._max_bytes:
@@ -127,15 +122,39 @@ class Quarantine:
         gone = {entry.number for entry in self._matching(host, reason)}
         for number in gone:
             self._let_go(number)
-        self._ring = deque(entry for entry in self._ring if entry.number not in gone)
+        for ring in self._rings():
+            kept = [entry for entry in ring if entry.number not in gone]
+            ring.clear()
+            ring.extend(kept)
         return len(gone)
 
     def __len__(self) -> int:
-        return len(self._ring)
+        return sum(map(len, self._rings()))
+
+    def _rings(self) -> tuple[deque[Entry], ...]:
+        return self._unproven, self._proven, self._replayable
+
+    def _note(self, ring: deque[Entry], refusal: Refused, host: str, verified: bool, kind: str) -> None:
+        self._number += 1
+        self._refusals.labels(str(refusal.reason)).inc()
+        ring.append(
+            Entry(
+                self._number,
+                self._clock.now_ms(),
+                _one_line(host),
+                verified,
+                _one_line(kind),
+                str(refusal.reason),
+                _one_line(refusal.detail),
+                refusal.status,
+            )
+        )
+        if len(ring) > self._size:
+            self._let_go(ring.popleft().number)
 
     def _matching(self, host: str | None, reason: str | None) -> Iterator[Entry]:
         """Newest first."""
-        for entry in reversed(self._ring):
+        for entry in heapq.merge(*map(reversed, self._rings()), key=lambda entry: -entry.number):
             if (host is None or entry.host == host) and (reason is None or entry.reason == reason):
                 yield entry
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from federation.vocabulary import View
 from foundation.clock import ManualClock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from inbox.quarantine import MAX_TEXT, Quarantine
 from inbox.reasons import InboxReason, drop
+from inbox.sender import Sender
 
 
 def test_the_newest_come_first_and_the_oldest_go(clock: ManualClock, metrics: Metrics) -> None:
@@ -26,6 +28,22 @@ def test_the_newest_come_first_and_the_oldest_go(clock: ManualClock, metrics: Me
         202,
     )
     assert newest.at_ms == clock.now_ms() - 1_000
+
+
+def test_what_nobody_proved_drives_out_nothing_that_was_proven(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(3, clock, metrics, max_bytes=10_000)
+    sender = Sender("https://peer.example/actor", "peer.example", clock.now_ms(), clock.now_ms())
+    view = View("https://peer.example/views/1", sender.actor, "https://here.example/v", None)
+    ring.hold(drop(InboxReason.TOO_MANY_VIEWS), view, sender)
+    for _ in range(5):
+        ring.add(drop(InboxReason.DUPLICATE), host="peer.example", verified=True)
+    for _ in range(50):
+        ring.add(Refused("unsigned", "", 401))
+    assert [entry.number for entry in ring.newest(100)] == [56, 55, 54, 6, 5, 4, 1]
+    assert ring.held() == [1]
+    assert len(ring) == 7
+    assert ring.drop(reason="unsigned") == 3
+    assert [entry.number for entry in ring.newest(2)] == [6, 5]
 
 
 def test_one_host_can_be_asked_for(clock: ManualClock, metrics: Metrics) -> None:
