@@ -35,8 +35,9 @@ class LivekitServer:
     def sid(self) -> str:
         return f"RM_{self.name}_{self.openings}"
 
-    def reopen(self) -> None:
+    def reopen(self, later_s: int = 0) -> None:
         self.openings += 1
+        self.now_s += later_s
 
     def message(self, event: str, **members: Any) -> bytes:
         self.messages += 1

@@ -85,6 +85,8 @@ class Participants:
                     return await self._left(tx, event, viewer, now_ms)
                 case "track_published" | "track_unpublished":
                     return await self._track(tx, event, viewer, now_ms)
+                case "room_started":
+                    return Change(went=tuple(await self._outlived(tx, event, now_ms)))
                 case "room_finished":
                     return await self._finished(tx, event, now_ms)
                 case _:
@@ -154,9 +156,10 @@ class Participants:
             "seen_ms": now_ms,
         }
         row = await self._put(tx, event, told, told)
+        went = tuple(await self._outlived(tx, event, now_ms))
         if row.left_ms is not None:
-            return Change(late=True)
-        return Change(came=(_present(row),) if self._watches(row) else ())
+            return Change(went=went, late=True)
+        return Change(came=(_present(row),) if self._watches(row) else (), went=went)
 
     async def _left(self, tx: Transaction, event: LivekitEvent, viewer: bytes, now_ms: int) -> Change:
         assert event.participant is not None
@@ -185,10 +188,24 @@ class Participants:
         sid = event.room.sid
         here = and_(_row.room_sid == sid, _row.left_ms.is_(None), _row.joined_ms.is_not(None))
         went = await self._leave(tx, here, now_ms)
-        tomb = {"room": event.room.name, "viewer": b"", "opened_ms": now_ms, "left_ms": now_ms, "seen_ms": now_ms}
+        await self._close(tx, sid, event.room.name, now_ms)
+        return Change(went=tuple(went))
+
+    async def _outlived(self, tx: Transaction, event: LivekitEvent, now_ms: int) -> list[Present]:
+        """A room has one opening at a time: whoever is still in an earlier one than this has left it."""
+        assert event.room is not None
+        sid, name, created_ms = event.room.sid, event.room.name, event.room.created_ms
+        earlier = and_(_row.room == name, _row.opened_ms < created_ms, _row.room_sid != sid, _row.left_ms.is_(None))
+        for over in list(await tx.scalars(select(_row.room_sid).where(earlier).distinct())):
+            await self._close(tx, over, name, now_ms)
+        return await self._leave(tx, and_(earlier, _row.joined_ms.is_not(None)), now_ms)
+
+    @staticmethod
+    async def _close(tx: Transaction, sid: str, name: str, now_ms: int) -> None:
+        """Nobody comes into this opening any more."""
+        tomb = {"room": name, "viewer": b"", "opened_ms": now_ms, "left_ms": now_ms, "seen_ms": now_ms}
         statement = upsert(tx, livekit_participants).values(room_sid=sid, sid="", **tomb)
         await tx.execute(statement.on_conflict_do_nothing(index_elements=["room_sid", "sid"]))
-        return Change(went=tuple(went))
 
     async def _leave(self, tx: Transaction, which: Any, now_ms: int) -> list[Present]:
         """Those have left; of the viewers among them, those who are in the room by no other connection."""

@@ -120,9 +120,11 @@ class LivekitReceiver:
         if event.event == "participant_joined" and self._presence.known >= self._max_participants:
             return "full"
         change = await self._applied(event, vouched)
-        if change.duplicate or change.late:
-            return "duplicate" if change.duplicate else "late"
+        if change.duplicate:
+            return "duplicate"
         await self._presence.applied(change)
+        if change.late:
+            return "late"
         self._telling.tell(event, video, self._viewer(event), change)
         return "applied"
 

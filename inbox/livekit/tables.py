@@ -26,6 +26,7 @@ livekit_participants = Table(
     Column("tracks", Integer, nullable=False, server_default=text("0")),
     Column("seen_ms", BigInteger, nullable=False),
     Index("ix_livekit_participants_left_ms", "left_ms"),
+    Index("ix_livekit_participants_room", "room", "opened_ms"),
     Index("ix_livekit_participants_viewer", "viewer"),
 )
 """One row per connection. Those that left stay for a while, for messages that come late."""

@@ -115,6 +115,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("room_sid", "sid", name=op.f("pk_livekit_participants")),
     )
     op.create_index("ix_livekit_participants_left_ms", "livekit_participants", ["left_ms"], unique=False)
+    op.create_index("ix_livekit_participants_room", "livekit_participants", ["room", "opened_ms"], unique=False)
     op.create_index("ix_livekit_participants_viewer", "livekit_participants", ["viewer"], unique=False)
     op.create_table(
         "page_backfills",

@@ -91,6 +91,38 @@ async def test_nobody_comes_into_a_room_that_is_finished(room: Room) -> None:
     assert await room.present() == [key("anna")]
 
 
+@pytest.mark.parametrize("started", [True, False])
+async def test_a_lost_end_of_the_room_is_made_up_for_by_its_next_opening(room: Room, *, started: bool) -> None:
+    late, joined = room.server.joined("late"), room.server.joined("bert")
+    await room.take(room.server.joined("anna"))
+    await room.take(joined)
+    room.server.reopen(later_s=60)
+    gone = {key("anna"), key("bert")}
+    later_ms = NOW_MS + 60_000
+    if started:
+        went = await room.take(room.server.message("room_started"), later_ms)
+        assert {one.viewer for one in went.went} == gone
+    came = await room.take(room.server.joined("anna", "PA_again"), later_ms)
+    # Anna is in the new opening, so she has not gone.
+    assert {one.viewer for one in came.went} == (set() if started else {key("bert")})
+    assert [one.viewer for one in came.came] == [key("anna")]
+    assert (await room.take(late, later_ms)).late
+    assert await room.participants.count() == 1
+
+
+async def test_an_opening_ends_no_other_room_and_no_later_opening(room: Room) -> None:
+    old = room.server.message("room_started"), room.server.joined("late")
+    other = LivekitServer("other-room", NOW_MS // 1000 - 3600)
+    await room.take(other.joined("cleo"))
+    room.server.reopen(later_s=60)
+    await room.take(room.server.joined("anna"), NOW_MS + 60_000)
+    for message in old:
+        assert not (await room.take(message, NOW_MS + 60_000)).went
+    assert {key("anna"), key("cleo")} <= {
+        one.viewer for one in await room.participants.present(("", ""), 10, NOW_MS + 60_001)
+    }
+
+
 async def test_somebody_with_two_connections_leaves_with_the_last(room: Room) -> None:
     await room.take(room.server.joined("anna", "PA_1"))
     await room.take(room.server.joined("anna", "PA_2"))
