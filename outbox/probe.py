@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import Any, Protocol
 
 import msgspec
@@ -16,13 +16,19 @@ from foundation.clock import Clock
 from foundation.ending import end
 from foundation.errors import FetchFailed, StorageUnavailable
 from foundation.http_response import HttpResponse
+from foundation.metrics import Metrics
 
 _logger = logging.getLogger(__name__)
 
 ACCEPT = "application/json"
 MAX_BYTES = 100_000
 MAX_WANTED = 10_000
-CONCURRENCY = 4
+"""Hosts that wait to be asked, and likewise those that wait to be asked again."""
+FIRST_AT_ONCE = 32
+AGAIN_AT_ONCE = 4
+"""Hosts asked again have places of their own: those that never say hold up nobody who was not asked yet."""
+FIRST_WITHIN_MS = 3_000
+"""So long a first question may take; whoever needs longer has the HTTP client's whole time when asked again."""
 FIRST_RETRY_MS = 2_000
 """A host that does not say is asked again after this, then after twice as long, and so on."""
 RETRIES = 10
@@ -56,47 +62,103 @@ class _Silence:
     again_ms: int
 
 
+class _Line:
+    """Hosts that wait to be asked: those asked least often first, else as they came. At most ``MAX_WANTED``."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, str, str]] = []
+        self._hosts: set[str] = set()
+        self._came = 0
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def put(self, host: str, scheme: str, asked: int = 0) -> bool:
+        """Whether it waits now; it does not when there is no room."""
+        if host in self._hosts:
+            return True
+        if len(self._heap) >= MAX_WANTED:
+            return False
+        self._came += 1
+        heappush(self._heap, (asked, self._came, host, scheme))
+        self._hosts.add(host)
+        self._wake.set()
+        return True
+
+    async def next(self) -> tuple[str, str]:
+        """The host whose turn it is and how it is reached, as soon as there is one."""
+        while not self._heap:
+            self._wake.clear()
+            await self._wake.wait()
+        _, _, host, scheme = heappop(self._heap)
+        self._hosts.discard(host)
+        return host, scheme
+
+
 class SoftwareProbe:
     """``ask`` is cheap and never blocks. ``learned`` is called with every host whose software became known."""
 
     def __init__(
-        self, *, http: HttpGetter, book: SoftwareBook, clock: Clock, learned: Callable[[str], None] = lambda _: None
+        self,
+        *,
+        http: HttpGetter,
+        book: SoftwareBook,
+        clock: Clock,
+        metrics: Metrics,
+        learned: Callable[[str], None] = lambda _: None,
+        first_within_ms: int = FIRST_WITHIN_MS,
     ) -> None:
         self._http = http
         self._book = book
         self._clock = clock
         self._learned = learned
-        self._wanted: OrderedDict[str, str] = OrderedDict()
+        self._first_within_s = first_within_ms / 1_000
+        self._first, self._again = _Line(), _Line()
         self._asking: set[str] = set()
         self._silent: dict[str, _Silence] = {}
-        self._wake = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._dropped = metrics.counter(
+            "fediviews_software_questions_dropped_total", "Hosts not asked for their software since too many waited"
+        )
+        metrics.gauge_from(
+            "fediviews_software_questions",
+            "Hosts that wait to be asked for their software",
+            lambda: len(self._first) + len(self._again),
+        )
 
     def ask(self, host: str, scheme: str = "https") -> None:
         """Its software is wanted, unless it is known and the news is fresh. ``scheme`` is how the host is reached."""
-        if host in self._wanted or host in self._asking or len(self._wanted) >= MAX_WANTED:
+        if host in self._asking or not self._book.nodeinfo_due(host, self._clock.now_ms()):
             return
-        if self._book.nodeinfo_due(host, self._clock.now_ms()):
-            self._wanted[host] = scheme
-            self._wake.set()
+        silence = self._silent.get(host)
+        # Who was silent before does not come back among those that were never asked.
+        taken = self._first.put(host, scheme) if silence is None else self._again.put(host, scheme, silence.asked)
+        if not taken:
+            self._dropped.inc()
 
     async def start(self) -> None:
-        self._tasks = [asyncio.create_task(self._run(), name="software probe") for _ in range(CONCURRENCY)]
-        self._tasks.append(asyncio.create_task(self._ask_again(), name="software retries"))
+        self._tasks = [
+            *(
+                asyncio.create_task(self._run(self._first, self._first_within_s), name="software probe")
+                for _ in range(FIRST_AT_ONCE)
+            ),
+            *(asyncio.create_task(self._run(self._again), name="software probe") for _ in range(AGAIN_AT_ONCE)),
+            asyncio.create_task(self._ask_again(), name="software retries"),
+        ]
 
     async def stop(self) -> None:
         await end(*self._tasks)
         self._tasks = []
 
-    async def _run(self) -> None:
+    async def _run(self, line: _Line, within_s: float | None = None) -> None:
         while True:
-            while not self._wanted:
-                self._wake.clear()
-                await self._wake.wait()
-            host, scheme = self._wanted.popitem(last=False)
+            host, scheme = await line.next()
+            if host in self._asking:
+                continue
             self._asking.add(host)
             try:
-                await self.probe(host, scheme)
+                await self.probe(host, scheme, within_s=within_s)
             except StorageUnavailable:
                 continue
             except Exception:
@@ -109,10 +171,9 @@ class SoftwareProbe:
             await self._clock.sleep_ms(TICK_MS)
             now_ms = self._clock.monotonic_ms()
             for host, silence in self._silent.items():
-                if silence.again_ms <= now_ms and host not in self._asking and len(self._wanted) < MAX_WANTED:
+                due = silence.again_ms <= now_ms and host not in self._asking
+                if due and self._again.put(host, silence.scheme, silence.asked):
                     silence.again_ms = now_ms + silence.wait_ms
-                    self._wanted.setdefault(host, silence.scheme)
-                    self._wake.set()
 
     def _note(self, host: str, scheme: str, *, said: bool) -> None:
         """Plan the next question to a host that did not say what it runs."""
@@ -120,23 +181,31 @@ class SoftwareProbe:
         if said:
             return
         asked = 0 if silence is None else silence.asked + 1
-        if asked < RETRIES and len(self._silent) < MAX_WANTED:
-            wait_ms = FIRST_RETRY_MS << asked
-            self._silent[host] = _Silence(scheme, asked, wait_ms, self._clock.monotonic_ms() + wait_ms)
+        if asked >= RETRIES:
+            return
+        if len(self._silent) >= MAX_WANTED:
+            self._dropped.inc()
+            return
+        wait_ms = FIRST_RETRY_MS << asked
+        self._silent[host] = _Silence(scheme, asked, wait_ms, self._clock.monotonic_ms() + wait_ms)
 
-    async def probe(self, host: str, scheme: str = "https") -> Software | None:
+    async def probe(self, host: str, scheme: str = "https", *, within_s: float | None = None) -> Software | None:
         """Ask now. None when the host does not say; that is noted too, so that it is asked again later."""
-        document = await self._document(f"{scheme}://{host}/.well-known/nodeinfo")
-        target = None if document is None else nodeinfo_url(document, host)
-        found = None if target is None else await self._document(target)
+        try:
+            async with asyncio.timeout(within_s):
+                found = await self._document(host, scheme)
+        except TimeoutError:
+            found = None
         software = self._book.learn_software(host, found, self._clock.now_ms())
         self._note(host, scheme, said=software is not None)
         if software is not None:
             self._learned(host)
         return software
 
-    async def _document(self, url: str) -> Any:
-        return await get_json(self._http, url)
+    async def _document(self, host: str, scheme: str) -> Any:
+        index = await get_json(self._http, f"{scheme}://{host}/.well-known/nodeinfo")
+        target = None if index is None else nodeinfo_url(index, host)
+        return None if target is None else await get_json(self._http, target)
 
 
 async def get_json(http: HttpGetter, url: str) -> Any:

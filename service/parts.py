@@ -22,6 +22,7 @@ from foundation.ratelimit import WindowLimiter
 from foundation.shedding import Shedder
 from foundation.spool import Spool
 from foundation.tokens import TokenBook, TokenGrant
+from outbox.probe import AGAIN_AT_ONCE, FIRST_AT_ONCE
 from service import VERSION
 from service.config import Config, Peer, Rate, Token, WatchTime
 from service.directory import with_keys
@@ -168,7 +169,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
             name=name,
         )
 
-    asking = client("fetch")
+    asking = client("fetch", 100 + FIRST_AT_ONCE + AGAIN_AT_ONCE)
     # One each for whoever is served, and some for Rejects, which do not wait in line.
     delivering = client("delivery", federation.deliveries_at_once + federation.probes_at_once + 20)
     peers = Peers(

@@ -156,7 +156,9 @@ class Door:
         self.reports = DeliveryReports(
             health=self.health, queues=self.queues, routes=self.routes, board=self.board, slots=slots, clock=clock
         )
-        self.probe = SoftwareProbe(http=one.http, book=one.peers, clock=clock, learned=self.deliverer.wake)
+        self.probe = SoftwareProbe(
+            http=one.http, book=one.peers, clock=clock, metrics=one.metrics, learned=self.deliverer.wake
+        )
         self.announcer = OutboxAnnouncer(
             identity=one.identity,
             log=self.log,
