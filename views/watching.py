@@ -96,7 +96,7 @@ class Feed(Protocol):
         self, video: Video, viewer: bytes, now_ms: int, *, is_new: bool, played: bool, plays: bool, silent_ms: int
     ) -> None: ...
 
-    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool) -> None: ...
+    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool, since_ms: int) -> None: ...
 
 
 class Player(Protocol):
@@ -198,7 +198,7 @@ class Watching:
             playing = plays(progress, video.is_live and not leave) or played
             self._feed.reported(video, viewer, now_ms, is_new=is_new, played=played, plays=playing, silent_ms=silent_ms)
             if leave:
-                self._feed.left(video, viewer, now_ms, played=playing)
+                self._feed.left(video, viewer, now_ms, played=playing, since_ms=progress.first_ms)
         if leave or ended:
             try:
                 outcome = await self._view(video, viewer, progress, now_ms)

@@ -38,7 +38,7 @@ class NullFeed:
     ) -> None:
         return None
 
-    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool) -> None:
+    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool, since_ms: int) -> None:
         return None
 
 
@@ -89,10 +89,10 @@ class ViewerFeed:
         if is_new:
             self._moved(video, viewer, now_ms, True, True, True)
 
-    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool) -> None:
-        """It said so, and was here."""
+    def left(self, video: Video, viewer: bytes, now_ms: int, *, played: bool, since_ms: int) -> None:
+        """It said so, and was here; ``since_ms`` is the first report of its watch progress."""
         self._rooms.touched(video)
-        self._gone(video, self._names.participant(video.number, viewer, now_ms, active=played))
+        self._gone(video, self._names.participant(video.number, viewer, now_ms, active=played, joined_ms=since_ms))
 
     def listening(self, video: Video, viewer: bytes) -> Callable[[], None]:
         """Its page listens to the number of viewers: it has not left before that ends too. Call the answer then."""
@@ -163,10 +163,13 @@ class ViewerFeed:
             return
         self._rooms.touched(video)
         participant = self._names.participant(number, viewer, now_ms)
-        if (number, participant.sid) not in self._held:
-            # Another process, or an earlier run, saw it come: only its watch time tells whether it played.
+        key = (number, participant.sid)
+        if not self._telemetry.saw_come(key):
+            # Another process, or an earlier run, may have seen it come or play: its watch progress tells.
             blob = await self._progress.get(number, viewer)
             progress = None if blob is None else decode(blob)
-            active = progress is None or plays(progress, video.is_live)
-            participant = self._names.participant(number, viewer, now_ms, active=active)
+            # Without any a host application has spoken for it, which says that it plays.
+            active = key not in self._held if progress is None else plays(progress, video.is_live)
+            since_ms = 0 if progress is None else progress.first_ms
+            participant = self._names.participant(number, viewer, now_ms, active=active, joined_ms=since_ms)
         self._gone(video, participant)

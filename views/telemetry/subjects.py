@@ -29,7 +29,8 @@ class Participant(msgspec.Struct, frozen=True, gc=False):
     """One viewer at one video. ``sid`` (``VS_…``) names it there, ``identity`` (``VI_…``) at every video for one UTC
     day; neither can be traced back. Make both with ``names.SessionNames``, whatever the viewer is called elsewhere.
 
-    ``active``: whoever says this knows that it has played, though this process may not.
+    ``active``: whoever says this knows that it has played, though this process may not. ``joined_ms``: since when it is
+    here, as far as whoever says this knows; 0 is unknown.
     """
 
     sid: str

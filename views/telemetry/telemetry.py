@@ -66,6 +66,11 @@ class Telemetry(TrackBooks, HouseBooks):
         worker = self._workers.get(key)
         return worker is not None and worker.closed_ms is None
 
+    def saw_come(self, key: Key) -> bool:
+        """Does this process know by itself since when this participant is here, and that it plays?"""
+        worker = self._workers.get(key)
+        return worker is not None and worker.closed_ms is None and worker.announced and worker.joined_ms > 0
+
     # Rooms
 
     def room_started(self, room: Room) -> None:
@@ -127,6 +132,7 @@ class Telemetry(TrackBooks, HouseBooks):
         if should_send_event:
             if worker is not None:
                 worker.said = True
+                worker.joined_ms = worker.joined_ms or at_ms
             self.write(self.event(EventKind.PARTICIPANT_JOINED, room, participant, at_ms=at_ms, info=client))
 
     def participant_active(
@@ -180,11 +186,11 @@ class Telemetry(TrackBooks, HouseBooks):
         self, room: Room, participant: Participant, should_send_event: bool, guard: ReferenceGuard | None, at_ms: int
     ) -> None:
         worker = self._workers.get((room.video.number, participant.sid))
-        active, joined_ms = participant.active, 0
+        active, joined_ms = participant.active, participant.joined_ms
         if worker is not None and worker.closed_ms is None:
             if not self._workers.close(worker, at_ms, guard):
                 return
-            active, joined_ms = active or worker.active, worker.participant.joined_ms
+            active, joined_ms = active or worker.active, worker.joined_ms or joined_ms
             should_send_event &= worker.said or active
         elif guard is not None:
             # It came at another process, or found no room here: its source says once that it left.
@@ -217,7 +223,7 @@ class Telemetry(TrackBooks, HouseBooks):
     def _empty_part(self, workers: Sequence[StatsWorker], at_ms: int) -> None:
         for worker in workers:
             if self._workers.end(worker, at_ms) and worker.said:
-                self._say_left(worker.room, worker.participant, worker.active, worker.participant.joined_ms, at_ms)
+                self._say_left(worker.room, worker.participant, worker.active, worker.joined_ms, at_ms)
 
     # Statistics
 

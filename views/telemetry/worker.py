@@ -25,10 +25,21 @@ Key = tuple[int, str]
 
 
 class StatsWorker:
-    """``active``: its participant has played at some time. ``announced``: that was said of this stay. ``said``: so was
-    anything at all, so that its end is worth saying."""
+    """``active``: its participant plays in this stay. ``announced``: that was said. ``said``: so was anything at all,
+    so that its end is worth saying. ``joined_ms``: when this process saw it come, 0 if it did not."""
 
-    __slots__ = ("_samples", "active", "announced", "closed_ms", "count", "participant", "room", "said", "touched_ms")
+    __slots__ = (
+        "_samples",
+        "active",
+        "announced",
+        "closed_ms",
+        "count",
+        "joined_ms",
+        "participant",
+        "room",
+        "said",
+        "touched_ms",
+    )
 
     def __init__(self, room: Room, participant: Participant, now_ms: int) -> None:
         self.room = room
@@ -37,6 +48,7 @@ class StatsWorker:
         self.active = participant.active
         self.announced = False
         self.said = False
+        self.joined_ms = 0
         self.closed_ms: int | None = None
         self.touched_ms = now_ms
         self._samples: dict[tuple[Direction, str], list[Sample]] | None = None
@@ -100,17 +112,15 @@ class Workers:
     ) -> StatsWorker | None:
         """The open worker of this participant, held by ``guard`` from now on; None when there is no room for another.
 
-        In place of a closed one stands a new one, which remembers that its participant has played; the old one stays
-        until it is reaped.
+        In place of a closed one stands a new one, which knows nothing of the stay before; the old one stays until it is
+        reaped.
         """
         key = (room.video.number, participant.sid)
         worker = self._by_key.get(key)
         if worker is None or worker.closed_ms is not None:
             if self._held >= self._max_workers:
                 return None
-            before, worker = worker, StatsWorker(room, participant, now_ms)
-            if before is not None:
-                worker.active |= before.active
+            worker = StatsWorker(room, participant, now_ms)
             self._by_key[key] = worker
             self._held += 1
             self._count(worker, 1)

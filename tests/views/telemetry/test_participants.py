@@ -98,13 +98,15 @@ def test_coming_back_within_the_reaping_time_is_a_new_stay(desk: Desk, clock: Ma
 
 def test_the_notice_of_leaving_says_since_when(desk: Desk, clock: ManualClock) -> None:
     joined_ms = clock.now_ms()
+    desk.telemetry.participant_joined(desk.room, desk.who("anna"))
+    clock.advance(2_000)
     desk.telemetry.participant_active(desk.room, desk.who("anna"))
     clock.advance(5_000)
     desk.telemetry.participant_left(desk.room, desk.who("anna"))
     desk.run()
     left = desk.notifier.notices[-1]
     assert isinstance(left, ViewerLeft)
-    assert (left.joined_ms, left.at_ms) == (joined_ms, joined_ms + 5_000)
+    assert (left.joined_ms, left.at_ms) == (joined_ms, joined_ms + 7_000)
     assert left.session == desk.who("anna").sid
 
 

@@ -10,7 +10,7 @@ from telemetry_house import Process, video
 from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.errors import StorageUnavailable
-from views.notices import VideoFinished, ViewersPeak
+from views.notices import VideoFinished, ViewerLeft, ViewersPeak
 from views.telemetry.subjects import Room
 
 EVERY_DATABASE = True
@@ -93,6 +93,76 @@ async def test_leaving_and_coming_back_are_two_stays(process: Process, clock: Ma
     clock.advance(5_000)
     await process.report("anna", 11)
     assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
+
+
+async def test_a_second_stay_without_playing_has_aborted_whatever_the_first_was(
+    process: Process, clock: ManualClock
+) -> None:
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.report("anna", 5, leave=True)
+    # As a leave has the stay saved, so that what comes next begins anew.
+    process.progress.close(1, b"anna".ljust(16), lambda *_: None)
+    assert await process.heard() == ["video_started", "viewer_joined", "viewer_left", "video_finished"]
+    clock.advance(60_000)
+    await process.report("anna", 5)
+    await process.report("anna", 5, leave=True)
+    assert await process.heard() == ["video_started", "viewer_aborted", "video_finished"]
+
+
+async def test_who_left_and_opens_a_page_without_playing_says_nothing_more(
+    process: Process, clock: ManualClock
+) -> None:
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.report("anna", 5, leave=True)
+    await process.heard()
+    process.feed.listening(video(), b"anna".ljust(16))()
+    assert process.said() == ([], [])
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+async def test_after_a_restart_the_end_of_a_stay_still_says_since_when(
+    process: Process, clock: ManualClock, database: Database, says_so: bool
+) -> None:
+    joined_ms = clock.now_ms()
+    await process.report("anna", 0)
+    clock.advance(5_000)
+    await process.report("anna", 5)
+    await process.heard()
+    again = Process(clock, database, process.store, process.progress)
+    again.put(*process.shelf.videos.values())
+    await again.start()
+    clock.advance(60_000)
+    await again.report("anna", 6)
+    if says_so:
+        await again.report("anna", 6, leave=True)
+    else:
+        clock.advance(120_000)
+    await again.look()
+    again.run()
+    [left] = [notice for notice in again.notifier.notices if isinstance(notice, ViewerLeft)]
+    assert left.joined_ms == joined_ms
+
+
+async def test_who_played_at_another_process_has_not_aborted_here(clock: ManualClock, database: Database) -> None:
+    one = Process(clock, database, sole=False)
+    two = Process(clock, database, one.store, one.progress, sole=False)
+    for process in (one, two):
+        process.put(video())
+    joined_ms = clock.now_ms()
+    await one.report("anna", 0)
+    one.run()
+    clock.advance(5_000)
+    await two.report("anna", 5)
+    assert "viewer_joined" in two.said()[1]
+    clock.advance(120_000)
+    await one.look()
+    one.run()
+    [left] = [notice for notice in one.notifier.notices if isinstance(notice, ViewerLeft)]
+    assert left.joined_ms == joined_ms
 
 
 async def test_a_leave_of_somebody_who_is_not_here_says_nothing(process: Process) -> None:
