@@ -6,6 +6,7 @@ import hashlib
 
 from federation.peers import Peers
 from federation.ports import NULL_ACTIVITY, Activity
+from federation.signatures.model import DEFAULT_CLOCK_SKEW_MS
 from federation.vocabulary import View
 from foundation.clock import Clock
 from foundation.errors import Refused
@@ -14,16 +15,22 @@ from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
 from inbox.sender import Sender
 from inbox.unknown import UnknownVideos
 from views.catalog import Catalog
+from views.counters.base import TotalMark
 from views.counting import ViewCounter
 from views.model import Video
 from views.routing import AddViewer, CountedView, CountView, Decision, Drop, Event, Peer, PutTotal, SignOfLife, route
 from views.viewers import Viewers
+
+MAX_PUBLISHED_AHEAD_MS = 10_000
+"""How far ``published`` of a total may lie after its signature: a Date has whole seconds, and a host may be several
+machines. Beyond, it would stand in the way of every correct total until then."""
 
 
 class ViewHandler:
     """Callable: applies one View of a proven sender.
 
     ``max_expires_ms`` is the longest life granted to a remote viewer or total, from the moment it was signed.
+    ``clock_skew_ms`` is for how long after its signature a message is believed to be fresh.
     Without ``unknown`` no View makes us fetch anything.
     """
 
@@ -36,6 +43,7 @@ class ViewHandler:
         counter: ViewCounter,
         clock: Clock,
         max_expires_ms: int,
+        clock_skew_ms: int = DEFAULT_CLOCK_SKEW_MS,
         unknown: UnknownVideos | None = None,
         quotas: PeerQuotas | None = None,
         activity: Activity = NULL_ACTIVITY,
@@ -49,6 +57,7 @@ class ViewHandler:
         self._unknown = unknown
         self._clock = clock
         self._max_expires_ms = max_expires_ms
+        self._clock_skew_ms = clock_skew_ms
 
     async def __call__(self, view: View, sender: Sender) -> Refused | None:
         video = self._catalog.peek_url(view.object) or await self._catalog.by_url(view.object)
@@ -111,12 +120,26 @@ class ViewHandler:
             sender.host,
             decision.count,
             expires_ms,
-            view.published_ms if view.published_ms is not None else sender.signed_ms,
+            order_of(view, sender),
             signed_ms,
             view.yours,
             granted_ms=expires_ms - min(signed_ms, now_ms),
+            mark=TotalMark(sender.signed_ms + self._clock_skew_ms + 1, fingerprint(view)),
         )
         return None if kept else drop(InboxReason.REPLACED, "a newer total is known")
+
+
+def order_of(view: View, sender: Sender) -> int:
+    """Where a total stands among others of its video, by the sender's clock."""
+    if view.published_ms is None:
+        return sender.signed_ms
+    return min(view.published_ms, sender.signed_ms + MAX_PUBLISHED_AHEAD_MS)
+
+
+def fingerprint(view: View) -> str:
+    """The same for the same total said again; 16 hexadecimal digits."""
+    said = f"{view.id}\n{view.counter}\n{view.expires_ms}\n{view.published_ms}\n{view.yours}"
+    return hashlib.blake2b(said.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def viewer_key(activity_id: str) -> bytes:

@@ -245,6 +245,7 @@ def entrance(
             counter=views.counter,
             clock=clock,
             max_expires_ms=federation.max_expires_ms,
+            clock_skew_ms=federation.clock_skew_ms,
             unknown=UnknownVideos(ImportPolicy(federation.import_unknown_videos.value), tower.peers, importer, clock),
             quotas=PeerQuotas(
                 tower.peers.limits,

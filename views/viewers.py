@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.base import CounterStore, TellClaims, Told, Total
+from views.counters.base import CounterStore, TellClaims, Told, Total, TotalMark
 from views.counters.base import Telling as TellClaim
 from views.model import LOCAL, UNVERIFIED, Video
 from views.notices import TotalReceived
@@ -180,12 +180,14 @@ class Viewers:
         signed_ms: int,
         yours: int | None = None,
         granted_ms: int | None = None,
+        mark: TotalMark | None = None,
     ) -> bool:
         """The origin (``host`` spoke for it) says how many watch its video (case D); False when that is out of date.
 
         ``signed_ms`` and ``expires_ms`` are in our clock, ``order_ms`` is only compared with others of that video.
         ``yours``: how many of ours the count contains, where the origin says so. ``granted_ms``: the life the total
         was given, by default what is left of it; a quarter of it is the grace.
+        ``mark``: what is remembered of it when it is over.
         """
         now_ms = self._clock.now_ms()
         expires_ms = min(expires_ms, now_ms + self._lifetimes.max_expires_ms)
@@ -196,7 +198,7 @@ class Viewers:
         granted_ms = expires_ms - now_ms if granted_ms is None else granted_ms
         granted_ms = max(0, min(granted_ms, self._lifetimes.max_expires_ms))
         total = Total(count, expires_ms, order_ms, max(0, min(yours, count)), granted_ms)
-        if not await self._store.put_total(video.number, total, now_ms):
+        if not await self._store.put_total(video.number, total, now_ms, mark):
             self._stale_totals.inc()
             return False
         self._notifier.notify(TotalReceived(video, now_ms, host, count))

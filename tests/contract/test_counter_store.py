@@ -11,7 +11,15 @@ import pytest
 from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable
 from foundation.redis.link import RedisLink
-from views.counters.base import TOLD_MEMORY_MS, CounterStore, Reading, Told, Total
+from views.counters.base import (
+    MAX_TOTALS_OF_ONE_INSTANT,
+    TOLD_MEMORY_MS,
+    CounterStore,
+    Reading,
+    Told,
+    Total,
+    TotalMark,
+)
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.records import NullRecorder
@@ -164,6 +172,45 @@ async def test_a_total_lives_through_its_grace_and_ends(store: CounterStore) -> 
     assert list(await store.sweep(NOW + 1250)) == [1]
     assert await store.put_total(1, Total(1, NOW + 9000, NOW - 1, 0), NOW + 1250)
     assert not await store.put_total(2, Total(1, NOW, NOW, 0), NOW)
+
+
+async def test_an_earlier_total_is_not_taken_once_the_later_one_is_over(store: CounterStore) -> None:
+    mark = TotalMark(NOW + 10_000, "b" * 16)
+    assert await store.put_total(1, Total(3, NOW + 1_000, 20, 0), NOW, mark)
+    await store.sweep(NOW + 2_000)
+    captured = Total(1_000, NOW + 60_000, 19, 0)
+    assert not await store.put_total(1, captured, NOW + 2_000, TotalMark(NOW + 9_000, "a" * 16))
+    assert (await store.read(1, NOW + 2_000)).total is None
+    assert await store.put_total(1, captured, NOW + 10_000), "nobody believes a signature so old: it is another message"
+    await store.forget_video(1)
+
+
+async def test_the_mark_of_a_forgotten_video_is_forgotten(store: CounterStore) -> None:
+    assert await store.put_total(1, Total(3, NOW + 1_000, 20, 0), NOW, TotalMark(NOW + 10_000, "b" * 16))
+    await store.forget_video(1)
+    assert await store.put_total(1, Total(4, NOW + 1_000, 19, 0), NOW)
+
+
+async def test_of_a_tie_what_was_followed_by_another_does_not_come_back(store: CounterStore) -> None:
+    total = {count: Total(count, NOW + 9_000, 20, 0) for count in range(50, 90)}
+
+    async def put(count: int) -> bool:
+        return await store.put_total(1, total[count], NOW, TotalMark(NOW + 60_000, f"{count:016x}"))
+
+    assert await put(50)
+    assert await put(51)
+    assert await put(51), "the newest may be said twice"
+    assert not await put(50)
+    assert (await store.read(1, NOW)).total == total[51]
+    taken = [count for count in range(52, 90) if await put(count)]
+    assert len(taken) == MAX_TOTALS_OF_ONE_INSTANT - 2
+    assert await store.put_total(1, Total(1, NOW + 9_000, 21, 0), NOW, TotalMark(NOW + 60_000, f"{50:016x}"))
+
+
+async def test_marks_outlive_later_ones_that_end_sooner(store: CounterStore) -> None:
+    assert await store.put_total(1, Total(3, NOW + 10, 20, 0), NOW, TotalMark(NOW + 60_000, "a" * 16))
+    assert await store.put_total(1, Total(4, NOW + 10, 30, 0), NOW, TotalMark(NOW + 100, "b" * 16))
+    assert not await store.put_total(1, Total(9, NOW + 90_000, 25, 0), NOW + 50_000)
 
 
 async def test_a_total_replaces_viewers_sent_one_by_one_and_leaves_ours(store: CounterStore) -> None:

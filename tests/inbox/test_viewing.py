@@ -12,6 +12,7 @@ from federation.vocabulary import View
 from foundation.clock import ManualClock
 from foundation.database import Database
 from inbox.unknown import IMPORTS_PER_MINUTE, ImportPolicy
+from inbox.viewing import MAX_PUBLISHED_AHEAD_MS
 from views.model import LOCAL, Privacy, Video
 
 THERE, PEER = "https://there.example", "https://peer.example"
@@ -162,6 +163,36 @@ async def test_totals_are_ordered_by_when_they_were_said(
         outcomes.append(await say(house, video, ORIGIN_ACTOR, counter=count, ago_ms=signed, published_ms=published_ms))
     assert outcomes == ["applied", "applied" if kept == 2 else "replaced"]
     assert await house.number(video) == kept
+
+
+async def test_a_total_published_ahead_of_its_signature_stands_in_nobodys_way(house: House, clock: ManualClock) -> None:
+    video = await house.remote(THERE)
+    ahead_ms = clock.now_ms() + 365 * 86_400_000
+    assert await say(house, video, ORIGIN_ACTOR, counter=500, published_ms=ahead_ms) == "applied"
+    clock.advance(MAX_PUBLISHED_AHEAD_MS)
+    assert await say(house, video, ORIGIN_ACTOR, counter=2, published_ms=clock.now_ms()) == "applied"
+    assert await house.number(video) == 2
+
+
+async def test_a_captured_total_does_not_come_back_when_the_newer_one_is_over(house: House, clock: ManualClock) -> None:
+    video = await house.remote(THERE)
+    signed_ms = clock.now_ms()
+    first = {"counter": 1_000, "life_ms": 240_000, "signed_ms": signed_ms}
+    assert await say(house, video, ORIGIN_ACTOR, **first) == "applied"
+    clock.advance(1_000)
+    assert await say(house, video, ORIGIN_ACTOR, counter=3, life_ms=4_000) == "applied"
+    clock.advance(10_000)
+    await house.store.sweep(clock.now_ms())
+    assert await say(house, video, ORIGIN_ACTOR, **first) == "replaced"
+    assert await house.number(video) == 0
+    assert await say(house, video, ORIGIN_ACTOR, counter=4) == "applied"
+
+
+async def test_a_captured_total_does_not_replace_one_of_the_same_second(house: House) -> None:
+    video = await house.remote(THERE)
+    said = [await say(house, video, ORIGIN_ACTOR, id_=str(count), counter=count) for count in (50, 51, 51, 50)]
+    assert said == ["applied", "applied", "applied", "replaced"]
+    assert await house.number(video) == 51
 
 
 # Time

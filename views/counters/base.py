@@ -28,6 +28,22 @@ class Total:
         return self.expires_ms + max(0, self.granted_ms) // 4
 
 
+MAX_TOTALS_OF_ONE_INSTANT = 16
+"""Totals of one video and one ``order_ms`` that are told apart; further ones wait for the next instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class TotalMark:
+    """What is remembered of a total beyond its own life, so that captured messages do not bring back what was.
+
+    ``until_ms``: from then on no message as old as it is fresh enough to be believed. ``fingerprint``: 16 hexadecimal
+    digits of what was said, the same for the same message.
+    """
+
+    until_ms: int
+    fingerprint: str
+
+
 @dataclass(frozen=True, slots=True)
 class Told:
     """What an origin knows of one viewer of ours: which life it was told, and when it acknowledged that.
@@ -94,8 +110,11 @@ class CounterStore(Protocol):
     async def leave(self, video: int, source: str, viewer: bytes, now_ms: int) -> bool:
         """The viewer is gone now; True when it was here."""
 
-    async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
+    async def put_total(self, video: int, total: Total, now_ms: int, mark: TotalMark | None = None) -> bool:
         """Keep the total unless a later one (by ``order_ms``; a tie goes to the later arrival) is known or it is over.
+
+        A later one is known until its mark's end, even when it is over. Of a tie, one that came before and was followed
+        by another does not come back.
 
         Viewers that the origin sent one by one before it are dropped; those sent while it is fresh are kept, and read
         only once it no longer is.

@@ -7,8 +7,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters.agenda import Agenda
-from views.counters.base import Reading, Told, Total
+from views.counters.base import Reading, Told, Total, TotalMark
 from views.counters.lives import Lives
+from views.counters.marks import TotalMarks
 from views.counters.records import NullRecorder, Recorder
 from views.counters.told import ToldLives
 from views.model import LOCAL
@@ -62,6 +63,7 @@ class MemoryCounterStore:
         self._told_ends: Agenda[int] = Agenda()
         self._claim_ends: Agenda[int] = Agenda()
         self._instants: dict[int, int] = {}
+        self._marks = TotalMarks()
         metrics = metrics or Metrics()
         refused = metrics.counter("fediviews_live_refused", "Changes of live state that found no room", ["what"])
         self._refused_viewer, self._refused_told = refused.labels("viewer"), refused.labels("told")
@@ -69,6 +71,9 @@ class MemoryCounterStore:
         metrics.gauge_from("fediviews_live_viewers_kept", "Viewers held in memory", lambda: self._size)
         metrics.gauge_from("fediviews_live_told_kept", "Told viewers held in memory", lambda: self._told_size)
         metrics.gauge_from("fediviews_live_claims_kept", "View claims held in memory", lambda: self._claims_size)
+        metrics.gauge_from(
+            "fediviews_live_total_marks_kept", "Videos whose newest total is remembered", lambda: len(self._marks)
+        )
 
     def __len__(self) -> int:
         """Viewers held, of all videos and sources; some may have expired since the last sweep."""
@@ -105,13 +110,16 @@ class MemoryCounterStore:
 
     # Totals and tells
 
-    async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
+    async def put_total(self, video: int, total: Total, now_ms: int, mark: TotalMark | None = None) -> bool:
         self._read(video, now_ms)
         watched = self._videos.get(video)
         known = watched.total if watched is not None else None
         if total.fresh_until_ms <= now_ms or (known is not None and total.order_ms < known.order_ms):
             return False
+        if not self._marks.admits(video, total.order_ms, mark, now_ms):
+            return False
         self._keep_total(video, total)
+        self._marks.note(video, total.order_ms, mark, now_ms)
         self._recorder.total_put(video, total)
         return True
 
@@ -149,6 +157,7 @@ class MemoryCounterStore:
 
     async def sweep(self, now_ms: int) -> Sequence[int]:
         self._drain_due(now_ms)
+        self._marks.sweep(now_ms)
         for video in self._claim_ends.pop_due(now_ms):
             self._drain_claims(video, now_ms)
         for video in self._told_ends.pop_due(now_ms):
@@ -335,6 +344,7 @@ class MemoryCounterStore:
             self._size -= sum(len(lives) for lives in watched.sources.values())
         self._told_size -= len(self._told.pop(video, ()))
         self._changed.discard(video)
+        self._marks.drop(video)
 
     def _drop_claims(self, video: int) -> None:
         self._claims_size -= len(self._claims.pop(video, ()))

@@ -16,7 +16,7 @@ from foundation.redis.script import Script
 from foundation.redis.shards import every
 from views.counters import redis_scripts as scripts
 from views.counters import redis_told_scripts as told_scripts
-from views.counters.base import TOLD_MEMORY_MS, Reading, Telling, Told, Total
+from views.counters.base import MAX_TOTALS_OF_ONE_INSTANT, TOLD_MEMORY_MS, Reading, Telling, Told, Total, TotalMark
 from views.counters.redis_keys import Keys
 from views.model import LOCAL
 
@@ -154,10 +154,11 @@ class RedisCounterStore:
 
     # Totals and tells
 
-    async def put_total(self, video: int, total: Total, now_ms: int) -> bool:
+    async def put_total(self, video: int, total: Total, now_ms: int, mark: TotalMark | None = None) -> bool:
         said = (total.count, total.expires_ms, total.order_ms, total.ours, total.granted_ms)
+        marked = (0, "") if mark is None else (mark.until_ms, mark.fingerprint)
         home = self._keys.home(video)
-        taken, hot = await self._run(scripts.PUT_TOTAL, home, now_ms, video, *said)
+        taken, hot = await self._run(scripts.PUT_TOTAL, home, now_ms, video, *said, *marked, MAX_TOTALS_OF_ONE_INSTANT)
         if taken and hot:
             self._note_hot(video)
             others = [shard for shard in range(self._keys.shards) if shard != home]

@@ -8,6 +8,7 @@ key after base     type
 ``s:VIDEO``        set   sources with viewers
 ``h:VIDEO``        text  the video is hot: who belongs to another shard is not added here
 ``t:VIDEO``        hash  the origin's total: count, exp, fresh, order, ours, granted
+``m:VIDEO``        hash  what is remembered of its totals: order, until, fingerprints seen at that order
 ``o:VIDEO``        hash  viewer -> since, then end and acknowledgement of the last tell and of the one before
 ``ot:VIDEO``       hash  viewer -> since, end told, when telling again is worth it; for whoever is about to tell
 ``oe``             zset  VIDEO:VIEWER -> when what was told of it can be forgotten
@@ -146,6 +147,26 @@ if till <= now then return {0, 0} end
 if known and known > now and tonumber(call('HGET', B .. 't:' .. video, 'order')) > tonumber(ARGV[7]) then
   return {0, 0}
 end
+local order, print, keep, mark = tonumber(ARGV[7]), ARGV[11], tonumber(ARGV[10]), B .. 'm:' .. video
+local marked, seen = call('HMGET', mark, 'order', 'until', 'seen'), ''
+local marks = marked[2] and tonumber(marked[2]) > now
+if marks then
+  if tonumber(marked[1]) > order then return {0, 0} end
+  if tonumber(marked[1]) == order then
+    seen = marked[3]
+    local newest = string.sub(seen, -16) == print
+    if print ~= '' and not newest and (string.find(seen, print, 1, true) or #seen >= 16 * tonumber(ARGV[12])) then
+      return {0, 0}
+    end
+  end
+end
+keep = keep + shift
+if print ~= '' and keep > now then
+  if marks then keep = math.max(keep, tonumber(marked[2])) end
+  if string.sub(seen, -16) ~= print then seen = seen .. print end
+  call('HSET', mark, 'order', ARGV[7], 'until', text(keep), 'seen', seen)
+  call('PEXPIRE', mark, text(math.ceil(keep - now)))
+end
 call('HSET', B .. 't:' .. video, 'count', ARGV[5], 'exp', text(exp), 'fresh', text(till), 'order', ARGV[7],
   'ours', ARGV[8], 'granted', ARGV[9])
 call('ZADD', B .. 'due', till, video .. ':=')
@@ -156,7 +177,7 @@ return {1, call('EXISTS', B .. 'h:' .. video)}
 """,
     DROPPING_PEERS,
 )
-"""video, count, end, order, ours, granted -> taken, hot."""
+"""video, count, end, order, ours, granted, end and fingerprint of the mark, most fingerprints -> taken, hot."""
 
 DROP_PEERS = script("drop_peers", "drop_peers(ARGV[4])\nreturn 1\n", DROPPING_PEERS)
 """video -> 1; on the other shards of a hot video whose total came."""
@@ -259,6 +280,7 @@ for _, source in ipairs(call('SMEMBERS', B .. 's:' .. video)) do
 end
 for _, viewer in ipairs(call('HKEYS', B .. 'o:' .. video)) do call('ZREM', B .. 'oe', video .. ':' .. viewer) end
 call('UNLINK', B .. 's:' .. video, B .. 'h:' .. video, B .. 't:' .. video, B .. 'o:' .. video, B .. 'ot:' .. video)
+call('UNLINK', B .. 'm:' .. video)
 call('ZREM', B .. 'due', video .. ':=')
 call('ZREM', B .. 'ov', video)
 call('SREM', B .. 'ended', video)
