@@ -1,7 +1,8 @@
 """Brings everything that is said to whoever should hear it: one round at a time per peer, many peers at once.
 
-A peer in trouble waits by itself, longer each time, and its rounds run in a lane of their own: a host that hangs holds
-up nobody else. Whatever is sent twice by a stop in the middle is the same activity, which receivers know.
+A peer in trouble waits by itself, longer each time, and its rounds run in a lane of their own, in which those that took
+something lately go first: a host that hangs holds up nobody else. Whatever is sent twice by a stop in the middle is the
+same activity, which receivers know.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from outbox.breaker import BreakerState
 from outbox.followers_due import FollowersDue
 from outbox.log import FOLLOWERS, ActivityLog
 from outbox.peer_notices import PeerNotices
+from outbox.places import Places
 from outbox.retry import RetryPolicy
 from outbox.round import Lanes, Round
 from outbox.routing import RouteBook
@@ -113,8 +115,7 @@ class Deliverer:
         self._look_back = False
         self._swept_ms = 0
         self._wake = asyncio.Event()
-        self._healthy = asyncio.Semaphore(rules.concurrency)
-        self._troubled = asyncio.Semaphore(rules.troubled)
+        self._healthy, self._troubled = Places(rules.concurrency), Places(rules.troubled)
         self._main: asyncio.Task[None] | None = None
         self._rounds: dict[asyncio.Task[None], str] = {}
         self._crowded = metrics.counter("fediviews_tells_crowded_total", "Viewers to tell that found no room")
@@ -124,6 +125,11 @@ class Deliverer:
             lambda: self._peers.in_state(BreakerState.OPEN) + self._peers.in_state(BreakerState.HALF_OPEN),
         )
         metrics.gauge_from("fediviews_delivery_peers", "Peers with something to do or in trouble", self._peers.__len__)
+        metrics.gauge_from(
+            "fediviews_delivery_rounds_waiting",
+            "Peers that are due and find no place",
+            lambda: self._healthy.waiting + self._troubled.waiting,
+        )
         self._rounds_metric = metrics.gauge("fediviews_delivery_rounds", "Peers being served now")
 
     # What is said
@@ -311,7 +317,9 @@ class Deliverer:
         task.add_done_callback(lambda done: self._rounds.pop(done, None))
 
     async def _serve(self, host: str, peer: Standing) -> None:
-        lane = self._troubled if peer.failures else self._healthy
+        arrived_ms = self._health.arrived_ms(host)
+        # Whoever hangs gets on without taking anything: the longer it does, the later its turn.
+        lane = self._troubled.place(-(arrived_ms or 0)) if peer.failures else self._healthy.place(arrived_ms is None)
         failure, sent, ours = None, 0, ""
         try:
             async with lane:

@@ -78,6 +78,10 @@ class HealthBook:
     def arrived(self, host: str) -> None:
         self._ledger.arrived(host)
 
+    def arrived_ms(self, host: str) -> int | None:
+        account = self._ledger.get(host)
+        return None if account is None else account.arrived_ms
+
     def failed(self, host: str, reason: str) -> None:
         self._ledger.failed(host, reason)
 

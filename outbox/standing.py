@@ -120,6 +120,9 @@ class HostHealth(Protocol):
 
     def arrived(self, host: str) -> None: ...
 
+    def arrived_ms(self, host: str) -> int | None:
+        """When something arrived there last, Unix milliseconds; None when nothing is known to have."""
+
     def failed(self, host: str, reason: str) -> None: ...
 
 
@@ -139,6 +142,9 @@ class NoHealth:
         return ()
 
     def arrived(self, host: str) -> None:
+        return None
+
+    def arrived_ms(self, host: str) -> int | None:
         return None
 
     def failed(self, host: str, reason: str) -> None:

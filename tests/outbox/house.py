@@ -176,6 +176,7 @@ class House:
         timeout_ms: int = 3_000,
         refollow_ms: int = 43_200_000,
         retry: RetryPolicy | None = None,
+        troubled: int = 16,
     ) -> None:
         self.clock, self.database = clock, database
         self.metrics = metrics = Metrics()
@@ -201,7 +202,9 @@ class House:
         )
         inside = Inside(self.shown_many, self._told, lambda number: self.catalog.by_number(number), self)
         self.rules = DoorRules(
-            LIFETIME_MS, DeliveryRules(retry=retry or RetryPolicy(first_ms=1000)), refollow_ms=refollow_ms
+            LIFETIME_MS,
+            DeliveryRules(retry=retry or RetryPolicy(first_ms=1000), troubled=troubled),
+            refollow_ms=refollow_ms,
         )
         self.door = Door(outside, inside, self.rules, random=lambda: 0.0)
         self.catalog = Catalog(database, self.door.announcer, clock, self.identity.video_url, self.identity.authority)

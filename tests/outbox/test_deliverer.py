@@ -402,6 +402,39 @@ async def test_one_hanging_peer_holds_up_nobody(make_house: MakeHouse, make_peer
     release.set()
 
 
+async def test_who_failed_once_is_tried_before_those_that_only_hang(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    hanging = [await make_peer(software=FEDIVIEWS, answer=503) for _ in range(4)]
+    honest = await make_peer(software=FEDIVIEWS)
+    house = await make_house(timeout_ms=60_000, troubled=1)
+    gates = [asyncio.Event(), asyncio.Event()]
+    hangs = iter((gates[0], *[gates[1]] * 9))
+
+    async def hang(request: web.Request, body: bytes) -> web.Response:
+        await next(hangs).wait()
+        return web.Response(status=503)
+
+    for peer in (*hanging, honest):
+        await house.befriend(peer)
+    video = await house.video()
+    await honest.heard(lambda: len(honest.of_type("Announce")) == 1)
+    await house.until(lambda: len(house.door.deliverer.troubled()) == len(hanging))
+    for peer in hanging:
+        peer.answer = hang
+    # One of them has the only place, the others wait for it already when the honest one fails.
+    tried = sum(len(peer.verdicts) for peer in hanging)
+    await house.until(lambda: sum(len(peer.verdicts) for peer in hanging) == tried + 1, step_ms=500)
+    await house.until(lambda: b"fediviews_delivery_rounds_waiting 3.0" in house.metrics.render(), step_ms=500)
+    honest.answers = [503]
+    house.show(video, 3)
+    await house.until(lambda: honest.host in house.door.deliverer.troubled(), step_ms=500)
+    await house.until(lambda: b"fediviews_delivery_rounds_waiting 4.0" in house.metrics.render(), step_ms=500)
+    gates[0].set()
+    await honest.heard(lambda: totals(honest, video) == [3])
+    async with asyncio.timeout(2):
+        await house.stop()
+    gates[1].set()
+
+
 async def test_a_slow_answer_is_a_failure_and_tried_again(make_house: MakeHouse, make_peer: MakePeer) -> None:
     peer = await make_peer(software=PEERTUBE)
     house = await make_house(timeout_ms=50)
