@@ -117,7 +117,7 @@ def load(port: int, path: str, seconds: float, connections: int) -> int:
 def measure(name: str, port: int, pids: list[int], redis: list[int], seconds: float, path: str = "") -> float:
     """Prints a line; microseconds of CPU per heartbeat in the processes that answer."""
     path = path or f"/api/v1/videos/{heartbeat.VIDEO}/views"
-    load(port, path, min(1.0, seconds), CONNECTIONS)
+    load(port, path, heartbeat.WARM_UP_S, CONNECTIONS)
     costs, rates, in_redis, said = [], [], [], ""
     for _ in range(ROUNDS):
         before, before_redis, since = cpu_s(pids), cpu_s(redis), time.monotonic()
