@@ -64,6 +64,8 @@ class OwnKeys:
     current: OwnKey
     previous: OwnKey | None = None
     ed25519: tuple[OwnKey, ...] = ()
+    since_ms: int = 0
+    """When ``current`` came into use."""
 
 
 def key_files(directory: Path, name: str) -> list[KeyFile]:
@@ -84,11 +86,20 @@ def key_files(directory: Path, name: str) -> list[KeyFile]:
 class KeyRing:
     """Our keys as they stand; :meth:`reload` sees what another process did. ``overlap_ms``: see :data:`OVERLAP_MS`.
 
+    ``settle_ms``: where several processes answer for us, a new key is published and signed with from so long after its
+    file came, by all of them at once: else one would sign with what another does not publish yet.
+
     Loads (and on the first start makes) the keys: ConfigError as in :meth:`federation.keys.KeyPair.load`.
     """
 
     def __init__(
-        self, directory: Path, clock: Clock, *, with_ed25519: bool = False, overlap_ms: int = OVERLAP_MS
+        self,
+        directory: Path,
+        clock: Clock,
+        *,
+        with_ed25519: bool = False,
+        overlap_ms: int = OVERLAP_MS,
+        settle_ms: int = 0,
     ) -> None:
         self._directory = directory
         self._clock = clock
@@ -97,8 +108,16 @@ class KeyRing:
         for name in self._names:
             if not key_files(directory, name):
                 create_key(directory, name, 1, None)
+        self._settle_ms = settle_ms
         self._seen = self._in_use()
-        self.keys = self._load()
+        self._keys = self._load()
+        self._next: OwnKeys | None = None
+
+    @property
+    def keys(self) -> OwnKeys:
+        if self._next is not None and self._clock.now_ms() >= self._next.since_ms + self._settle_ms:
+            self._keys, self._next = self._next, None
+        return self._keys
 
     def reload(self) -> bool:
         """Whether keys came or went since the last time. ConfigError: the old ones stay in use."""
@@ -107,10 +126,14 @@ class KeyRing:
             return False
         before, self._seen = self._seen, seen
         try:
-            self.keys = self._load()
+            loaded = self._load()
         except ConfigError:
             self._seen = before
             raise
+        if loaded.previous is not None and self._clock.now_ms() < loaded.since_ms + self._settle_ms:
+            self._next = loaded
+        else:
+            self._keys, self._next = loaded, None
         return True
 
     def retire(self) -> list[Path]:
@@ -138,6 +161,7 @@ class KeyRing:
             current=newest,
             previous=older[0] if older else None,
             ed25519=tuple(_ed25519_key(file) for files in others for file in reversed(files)),
+            since_ms=rsa_files[-1].since_ms,
         )
 
     def _lost(self) -> OwnKey:

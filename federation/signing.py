@@ -37,7 +37,9 @@ class WayBook(Protocol):
 
     def way(self, host: str) -> Way: ...
 
-    def other_ways(self, host: str, used: Way, status: int | None, *, old_key: bool) -> tuple[Way, ...]: ...
+    def other_ways(
+        self, host: str, used: Way, status: int | None, *, old_key: bool, rotated_ms: int
+    ) -> tuple[Way, ...]: ...
 
     def learn_way(self, host: str, way: Way | None) -> None: ...
 
@@ -92,7 +94,10 @@ class Signing:
         answer = await attempt(self.signer(actor, way))
         if answer.status not in REFUSALS:
             return answer
-        others = self._book.other_ways(host, way, answer.status, old_key=self._ring.keys.previous is not None)
+        keys = self._ring.keys
+        others = self._book.other_ways(
+            host, way, answer.status, old_key=keys.previous is not None, rotated_ms=keys.since_ms
+        )
         for other in others:
             again = await attempt(self.signer(actor, other))
             taken = again.status is not None and again.status < 300

@@ -6,9 +6,10 @@ knows their dialects; whatever else is written must run on both.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -51,6 +52,8 @@ STATEMENT_TIMEOUT_MS = 60_000
 """How long a statement may take on PostgreSQL before it is broken off, unless told otherwise."""
 
 CONNECT_TIMEOUT_S = 10
+ACQUIRE_WITHIN_S = 3.0
+"""How long a read waits for a connection that answers; then it is told to come again."""
 GRACE_S = 5
 """What the client waits beyond the server's own time-out, for a server that says nothing at all."""
 
@@ -152,7 +155,11 @@ class Database:
     @asynccontextmanager
     async def _reading(self) -> AsyncIterator[Transaction]:
         try:
-            async with self._reader.connect() as connection, connection.begin():
+            async with AsyncExitStack() as stack:
+                # A server that hangs is noticed here, by the question whether the connection is still good.
+                async with asyncio.timeout(ACQUIRE_WITHIN_S):
+                    connection = await stack.enter_async_context(self._reader.connect())
+                    _ = await stack.enter_async_context(connection.begin())
                 yield connection
         except Exception as error:
             reason = why_unavailable(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -26,6 +27,12 @@ from service.workers.siblings import Worker
 from views.model import Video
 
 log = logging.getLogger("fediviews")
+
+STEP_WITHIN_S = 2.0
+STOP_WITHIN_MS = 5_000
+LEAST_STEP_S = 0.1
+"""Of one part of the stop, of all parts together, and of each that comes after that. Nothing acknowledged waits for it:
+that is on disk, or in a store, already."""
 
 LINGER_S = 1.0
 """After a refused body is answered, how long what is still coming is read and thrown away."""
@@ -168,30 +175,35 @@ class Service:
             self._runner = None
             if self.siblings is not None:
                 await self.siblings.stop()
-        await self.ground.together.leases.stop()
-        await self._tasks.stop()
-        await self.views.recorder.stop()
-        await self.views.telemetry_house.stop()
-        await self.ground.spool.stop()
-        await self.views.geo.stop()
-        await _kept(self.views.resume.flush, "the last resume positions are")
-        await self.outbox.following.stop()
-        await self.outbox.events.stop()
-        await self.outlet.probe.stop()
-        await self.entrance.importer.stop()
-        await self.outlet.deliverer.stop()
+        until_ms = self.ground.clock.monotonic_ms() + STOP_WITHIN_MS
+        for what, stop in (
+            ("leases were", self.ground.together.leases.stop),
+            ("tasks were", self._tasks.stop),
+            ("stays were", self.views.recorder.stop),
+            ("telemetry was", self.views.telemetry_house.stop),
+            ("the spool was", self.ground.spool.stop),
+            ("GeoIP was", self.views.geo.stop),
+            ("resume positions were", self.views.resume.flush),
+            ("following was", self.outbox.following.stop),
+            ("peer news were", self.outbox.events.stop),
+            ("questions for software were", self.outlet.probe.stop),
+            ("imports were", self.entrance.importer.stop),
+            ("deliveries were", self.outlet.deliverer.stop),
+            ("webhooks were", self.webhooks.stop),
+            ("their connections were", self.house.posting.close),
+            ("how deliveries went lately was", self.outlet.health.save),
+            ("web pages were", self.views.websites.stop),
+            ("news were", self.ground.together.news.stop),
+            ("live state was", self.ground.live.stop),
+            ("what was learnt of peers was", self.federation.peers.save),
+            ("how much peers sent was", self.federation.activity.save),
+            ("connections that ask were", self.federation.asking.close),
+            ("connections that deliver were", self.federation.delivering.close),
+            ("the database was", self.ground.database.close),
+        ):
+            left_s = (until_ms - self.ground.clock.monotonic_ms()) / 1000
+            await _ended(what, stop, min(STEP_WITHIN_S, max(LEAST_STEP_S, left_s)))
         self.outlet.poster.close()
-        await self.webhooks.stop()
-        await self.house.posting.close()
-        await _kept(self.outlet.health.save, "how deliveries went lately is")
-        await self.views.websites.stop()
-        await self.ground.together.news.stop()
-        await self.ground.live.stop()
-        await _kept(self.federation.peers.save, "what was learnt of peers is")
-        await _kept(self.federation.activity.save, "how much peers sent is")
-        await self.federation.asking.close()
-        await self.federation.delivering.close()
-        await self.ground.database.close()
 
     async def reload(self, config: Config) -> None:
         """Apply what can change while running; viewers stay. ``config`` was validated as a whole."""
@@ -229,8 +241,10 @@ class Service:
         await self.push.forget(video)
 
 
-async def _kept(save: Callable[[], Awaitable[object]], what: str) -> None:
+async def _ended(what: str, stop: Callable[[], Awaitable[object]], within_s: float) -> None:
+    """What hangs, as a store that does not answer, holds up neither the others nor the end."""
     try:
-        await save()
-    except StorageUnavailable as problem:
-        log.warning("%s lost: %s", what, problem)
+        async with asyncio.timeout(within_s):
+            await stop()
+    except (StorageUnavailable, TimeoutError) as problem:
+        log.warning("%s not ended in order: %s", what, str(problem) or "no answer in time")

@@ -32,6 +32,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FediviewsError as problem:
         print(problem, file=sys.stderr)
         return FAILED
+    except BrokenPipeError:
+        # Whoever read it (head, less) has seen enough; nothing is to be said when Python closes the pipe either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt:
         return 130
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+
 from federation.keys import load_public_key
-from foundation.errors import ConfigError, Refused
+from foundation.errors import ConfigError, Refused, StorageUnavailable
 from foundation.principal import Principal, Role
 from foundation.tokens import TokenBook, TokenGrant
 from outbox.client_auth import ClientAuthenticator, SignedClient
@@ -18,6 +21,11 @@ from service.parts import Ground, ViewsTower, federation_tower, grants_of, views
 from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
 from service.workers.siblings import Siblings, Worker
+
+_log = logging.getLogger("fediviews")
+
+REFRESH_WITHIN_S = 1.0
+"""Of the gauges that ask a store, before a scrape."""
 
 
 class House:
@@ -94,9 +102,14 @@ class House:
         return self.ground.metrics.render() if self.siblings is None else await self.siblings.metrics()
 
     async def _refresh_gauges(self) -> None:
+        """What no store answers for in time keeps its last value: whoever watches wants to see the rest then."""
         self.views.telemetry_house.series.refresh()
-        await self._scopes.refresh()
-        await self._peer_gauges.refresh()
+        for refresh in (self._scopes.refresh, self._peer_gauges.refresh):
+            try:
+                async with asyncio.timeout(REFRESH_WITHIN_S):
+                    await refresh()
+            except (StorageUnavailable, TimeoutError) as problem:
+                _log.debug("gauges keep their last values: %s", problem)
 
 
 def signed_clients(tokens: tuple[Token, ...]) -> list[SignedClient]:

@@ -54,6 +54,8 @@ from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules
 
+KEYS_SETTLE_MS = 15_000
+"""Until every process of the instance has seen a new key: each looks every five seconds."""
 VIDEO_NEWS = "video"
 """Topic of changed videos, by number."""
 SECRET_FILE = "viewer-secret"  # noqa: S105
@@ -154,7 +156,11 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     config, clock, metrics = ground.config, ground.clock, ground.metrics
     federation = config.federation
     ring = KeyRing(
-        config.storage.directory, clock, with_ed25519=federation.ed25519, overlap_ms=federation.key_overlap_ms
+        config.storage.directory,
+        clock,
+        with_ed25519=federation.ed25519,
+        overlap_ms=federation.key_overlap_ms,
+        settle_ms=0 if ground.together.store is None else KEYS_SETTLE_MS,
     )
     identity = instance_identity(config, ring.keys)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import sys
@@ -35,6 +36,8 @@ async def serve(config: Config, env: Mapping[str, str], parent: ParentLink | Non
         await _until_stopped(service, env, parent)
     finally:
         await service.stop()
+        # What is left goes with the process: looking through it for circles would only delay the end.
+        gc.freeze()
     return 0
 
 

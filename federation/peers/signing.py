@@ -56,14 +56,23 @@ def first_way(mode: SignatureMode, found: Found | None, now_ms: int) -> Way:
 
 
 def other_ways(
-    mode: SignatureMode, used: Way, status: int | None, found: Found | None, now_ms: int, *, old_key: bool
+    mode: SignatureMode,
+    used: Way,
+    status: int | None,
+    found: Found | None,
+    now_ms: int,
+    *,
+    old_key: bool,
+    rotated_ms: int = 0,
 ) -> tuple[Way, ...]:
-    """What to try after a refusal, in order; nothing when that was in vain lately.
+    """What to try after a refusal, in order; nothing when that was in vain lately, with the keys of now
+    (``rotated_ms``: since when they are in use).
 
     400 and 401 may mean the scheme (Fedify answers either); 401 and 403 the key (PeerTube: 403), while ``old_key`` says
     that there is one before ours that a peer may still hold.
     """
-    if status not in REFUSALS or (found is not None and found.way is None and _within(found, VAIN_MS, now_ms)):
+    vain = found is not None and found.way is None and found.at_ms >= rotated_ms and _within(found, VAIN_MS, now_ms)
+    if status not in REFUSALS or vain:
         return ()
     ways = []
     if old_key and status != _BAD_REQUEST and mode in (SignatureMode.AUTO, SignatureMode.CAVAGE):

@@ -20,10 +20,12 @@ class SigningBook:
         """How the next request to a host is signed."""
         return first_way(self._policies.policy(host).signatures, self._known.signing(host), self._clock.now_ms())
 
-    def other_ways(self, host: str, used: Way, status: int | None, *, old_key: bool) -> tuple[Way, ...]:
+    def other_ways(
+        self, host: str, used: Way, status: int | None, *, old_key: bool, rotated_ms: int = 0
+    ) -> tuple[Way, ...]:
         """What to try after ``status`` came back for a request that was signed as ``used``."""
         mode, found = self._policies.policy(host).signatures, self._known.signing(host)
-        return other_ways(mode, used, status, found, self._clock.now_ms(), old_key=old_key)
+        return other_ways(mode, used, status, found, self._clock.now_ms(), old_key=old_key, rotated_ms=rotated_ms)
 
     def learn_way(self, host: str, way: Way | None) -> None:
         """A second way worked; None: no way did."""

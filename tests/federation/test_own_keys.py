@@ -72,6 +72,21 @@ def test_two_rotations_in_a_row_keep_two_keys(directory: Path, clock: ManualCloc
     assert [file.generation for file in key_files(directory, RSA_NAME)] == [2, 3]
 
 
+def test_processes_that_look_at_different_times_change_their_key_together(directory: Path, clock: ManualClock) -> None:
+    one, two = (KeyRing(directory, clock, settle_ms=15_000) for _ in range(2))
+    rotate_keys(directory, clock.now_ms())
+    clock.advance(1_000)
+    assert one.reload()
+    clock.advance(4_000)
+    assert two.reload()
+    clock.advance(9_999)
+    assert [ring.keys.current.fragment for ring in (one, two)] == ["main-key", "main-key"]
+    clock.advance(1)
+    assert [ring.keys.current.fragment for ring in (one, two)] == ["main-key-2", "main-key-2"]
+    late = KeyRing(directory, clock, settle_ms=15_000)
+    assert late.keys.current.fragment == "main-key-2"
+
+
 def test_a_revoked_key_is_gone_at_once(directory: Path, clock: ManualClock) -> None:
     ring = KeyRing(directory, clock)
     rotate_keys(directory, clock.now_ms(), revoke=True)

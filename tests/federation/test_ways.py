@@ -98,11 +98,19 @@ class Book:
         assert host == HOST
         return first_way(AUTO, self.found, self.clock.now_ms())
 
-    def other_ways(self, host: str, used: Way, status: int | None, *, old_key: bool) -> tuple[Way, ...]:
-        return other_ways(AUTO, used, status, self.found, self.clock.now_ms(), old_key=old_key)
+    def other_ways(
+        self, host: str, used: Way, status: int | None, *, old_key: bool, rotated_ms: int
+    ) -> tuple[Way, ...]:
+        return other_ways(AUTO, used, status, self.found, self.clock.now_ms(), old_key=old_key, rotated_ms=rotated_ms)
 
     def learn_way(self, host: str, way: Way | None) -> None:
         self.found = Found(way, self.clock.now_ms())
+
+
+def test_what_was_in_vain_with_the_key_before_is_tried_again_after_a_rotation() -> None:
+    in_vain = Found(None, NOW - 1_000)
+    assert other_ways(AUTO, Way.CAVAGE, 401, in_vain, NOW, old_key=True) == ()
+    assert Way.OLD_KEY in other_ways(AUTO, Way.CAVAGE, 401, in_vain, NOW, old_key=True, rotated_ms=NOW - 500)
 
 
 class Peer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -141,6 +142,24 @@ async def test_bad_requests_get_an_answer_and_nothing_breaks(instance: MakeInsta
         async with http.post(f"{ours.url}/socket.io/?EIO=4&transport=polling&sid=x", data=b"x" * 20_000) as answer:
             assert answer.status in (400, 413)
         async with http.get(f"{ours.url}/healthz") as answer:
+            assert answer.status == 200
+
+
+async def test_a_poll_is_answered_when_its_client_closes(instance: MakeInstance) -> None:
+    ours = await instance()
+    polling = f"{ours.url}/socket.io/?EIO=4&transport=polling"
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as http:
+        async with http.get(polling) as answer:
+            session = json.loads((await answer.text())[1:])["sid"]
+        async with http.post(f"{polling}&sid={session}", data="40/live-videos,") as answer:
+            assert answer.status == 200
+        async with http.get(f"{polling}&sid={session}") as answer:
+            assert answer.status == 200
+        waiting = asyncio.create_task(http.get(f"{polling}&sid={session}"))
+        await wait_until(lambda: ours.service.push.sockets._server.eio.sockets[session].queue._getters)
+        async with http.post(f"{polling}&sid={session}", data="1") as answer:
+            assert answer.status == 200
+        async with await waiting as answer:
             assert answer.status == 200
 
 

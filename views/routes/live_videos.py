@@ -97,7 +97,15 @@ class LiveVideos:
         if request.content_length is not None and request.content_length > MAX_MESSAGE_BYTES:
             return refused(Refused("too_large", "a message of Socket.IO has 10 kB at most", 413))
         answer: web.StreamResponse = await self._server.handle_request(request)
+        if request.method == "POST":
+            self._let_go(request.query.get("sid", ""))
         return answer
+
+    def _let_go(self, session: str) -> None:
+        """A client that closed by polling has a poll open still: engine.io answers it only after 45 s."""
+        socket = self._server.eio.sockets.get(session)
+        if socket is not None and (socket.closed or socket.closing):
+            socket.queue.put_nowait(None)
 
     # Life
 
