@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from federation.multikey import is_small_order
 from federation.signatures.reasons import SignatureReason, refuse
 from federation.signatures.verifier import DEFAULT_MINIMUM_KEY_BITS, PublicKey
 from foundation.errors import Refused
@@ -35,6 +36,8 @@ def load_public_key(pem: object, minimum_bits: int = DEFAULT_MINIMUM_KEY_BITS) -
     except (ValueError, TypeError, UnsupportedAlgorithm):
         return refuse(SignatureReason.BAD_KEY, "publicKeyPem cannot be read")
     if isinstance(key, Ed25519PublicKey):
+        if is_small_order(key.public_bytes_raw()):
+            return refuse(SignatureReason.WEAK_KEY, "the Ed25519 key is a point of small order")
         return key
     if not isinstance(key, RSAPublicKey):
         return refuse(SignatureReason.BAD_KEY, "the key is neither RSA nor Ed25519")
