@@ -10,8 +10,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from federation.key_files import CONFIG_KEY, read_private_key, write_new_private_key, write_private_key
+from federation.key_policy import KeyPolicy
 from federation.public_keys import load_public_key
-from federation.remote_keys import KeyCache, KeyPolicy, RemoteKey
+from federation.remote_key import RemoteKey
+from federation.remote_keys import KeyCache
 from foundation.errors import ConfigError
 
 __all__ = ["DEFAULT_BITS", "KeyCache", "KeyPair", "KeyPolicy", "RemoteKey", "load_or_create", "load_public_key"]

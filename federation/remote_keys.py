@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from federation.actors import ActorDocument
-from federation.multikey import decode_multikey
-from federation.public_keys import load_public_key
+from federation.key_fetches import KeyFetches
+from federation.key_policy import KeyPolicy, key_id_refusal
+from federation.remote_key import RemoteKey, key_of
 from federation.signatures.cavage import without_fragment
-from federation.signatures.reasons import SignatureReason, refuse
-from federation.signatures.verifier import DEFAULT_MINIMUM_KEY_BITS, Inspected, PublicKey, Verdict, Verified, check
+from federation.signatures.reasons import SignatureReason
+from federation.signatures.verifier import Inspected, Verdict, Verified, check
+from foundation.addresses import network_key
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
@@ -30,56 +32,6 @@ class ActorFetcher(Protocol):
     async def fetch_actor(self, url: str) -> ActorDocument | Refused: ...
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteKey:
-    """A public key, whose it is, and what else its actor's document said.
-
-    ``authority`` is the actor's host. ``fetched_ms`` is wall time. A key that was configured and not fetched (a host
-    application's) leaves the rest at its defaults. ``others`` are further keys of the same actor under ids of their
-    own.
-    """
-
-    key_id: str
-    actor: str
-    authority: str
-    public_key: PublicKey
-    actor_type: str = ""
-    inbox: str | None = None
-    shared_inbox: str | None = None
-    fetched_ms: int = 0
-    others: tuple[RemoteKey, ...] = ()
-
-    def named(self, key_id: str) -> RemoteKey:
-        """The key of exactly this id among all of the actor's; else this one, whatever fragment a peer gives it."""
-        for other in self.others:
-            if other.key_id == key_id:
-                return other
-        return self
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPolicy:
-    """Bounds of a :class:`KeyCache`; durations in milliseconds.
-
-    ``ttl_ms``: after this a key is fetched again (PeerTube 6.3 refreshes actors every two days); while its host cannot
-    be asked it serves for as long again. ``negative_ttl_ms``: for so long a keyId that came to nothing is not tried
-    again; ``gone_ttl_ms``: likewise, when its host says that there is no such actor. ``refetch_interval_ms``: a key is
-    fetched again for a wrong signature at most this often.
-    """
-
-    own_authorities: frozenset[str] = frozenset()
-    allow_http: bool = False
-    minimum_key_bits: int = DEFAULT_MINIMUM_KEY_BITS
-    max_keys: int = 10_000
-    max_negative: int = 10_000
-    ttl_ms: int = 2 * 86_400_000
-    negative_ttl_ms: int = 60_000
-    gone_ttl_ms: int = 600_000
-    refetch_interval_ms: int = 300_000
-    fetches_per_minute: int = 30
-    max_in_flight: int = 64
-
-
 @dataclass(slots=True)
 class _Entry:
     """Monotonic instants: fetched again after ``until_ms``, of no use after ``stale_until_ms``."""
@@ -88,6 +40,7 @@ class _Entry:
     until_ms: int
     stale_until_ms: int
     next_refetch_ms: int
+    proven: bool = False
 
 
 class KeyCache:
@@ -95,7 +48,8 @@ class KeyCache:
 
     Whoever asks first for an unknown key fetches it, everybody else waits for that fetch. What came to nothing is
     remembered too, and one host can make us fetch only so often. ``may_fetch`` is the peers' policy, asked with the
-    authority before any fetch; a key in the cache is served without asking.
+    authority before any fetch; a key in the cache is served without asking. ``is_known`` says of an actor's URL whether
+    it follows us or we follow it: its key, and those that signed something before, are fetched from a reserve.
     """
 
     def __init__(
@@ -105,36 +59,54 @@ class KeyCache:
         metrics: Metrics,
         policy: KeyPolicy | None = None,
         may_fetch: Callable[[str], Refused | None] = lambda authority: None,
+        is_known: Callable[[str], bool] = lambda actor: False,
     ) -> None:
         self._clock = clock
         self._fetcher = fetcher
         self._policy = policy or KeyPolicy()
         self._may_fetch = may_fetch
+        self._is_known = is_known
         self._keys: OrderedDict[str, _Entry] = OrderedDict()
         self._negative: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
         self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
-        self._limiter: WindowLimiter[str] = WindowLimiter(clock, self._policy.fetches_per_minute, 60_000, 10_000)
+        # Names of keys that made a signature, and until when (monotonic) that speaks for them.
+        self._proven: OrderedDict[str, int] = OrderedDict()
+        self._fetches = KeyFetches(clock, metrics, self._policy)
+        self._asked_again: WindowLimiter[tuple[str, str]] = WindowLimiter(
+            clock, 1, self._policy.refetch_interval_ms, 10_000
+        )
         self._fetched = metrics.counter("fediviews_key_fetches_total", "Actor documents fetched for keys.", ["outcome"])
         metrics.gauge_from("fediviews_keys_cached", "Public keys of others in memory.", lambda: len(self._keys))
 
-    async def verify(self, inspected: Inspected) -> Verdict:
-        """The verdict on a request by the key from here; a wrong signature has the key looked up once more."""
-        known = self._keys.get(without_fragment(inspected.key_id))
-        key = await self.get(inspected.key_id)
+    async def verify(self, inspected: Inspected, address: str | None = None) -> Verdict:
+        """The verdict on a request by the key from here; a wrong signature has the key looked up once more.
+
+        ``address`` is the client's, whom fetches are charged to; it is kept nowhere but in memory, for minutes.
+        """
+        name = without_fragment(inspected.key_id)
+        known = self._keys.get(name)
+        key = await self.get(inspected.key_id, address)
         if isinstance(key, Refused):
             return key
         verdict = check(inspected, key.named(inspected.key_id) if key.others else key)
-        if isinstance(verdict, Verified) or not _may_be_newer(verdict, inspected.key_id, key):
+        if isinstance(verdict, Verified):
+            if known is None or not known.proven:
+                self._prove(name, key, address)
+            return verdict
+        if not _may_be_newer(verdict, inspected.key_id, key):
             return verdict
         if known is None or known.key is not key:
             # It was fetched for this very request: it cannot have been rotated since.
             return verdict
-        newer = await self.refetch(inspected.key_id)
+        newer = await self.refetch(inspected.key_id, address)
         if isinstance(newer, Refused) or newer is key:
             return verdict
-        return check(inspected, newer.named(inspected.key_id))
+        verdict = check(inspected, newer.named(inspected.key_id))
+        if isinstance(verdict, Verified):
+            self._prove(name, newer, address)
+        return verdict
 
-    async def get(self, key_id: str) -> RemoteKey | Refused:
+    async def get(self, key_id: str, address: str | None = None) -> RemoteKey | Refused:
         """The key behind a keyId: remembered, or fetched within the bounds."""
         name = without_fragment(key_id)
         entry = self._keys.get(name)
@@ -146,23 +118,26 @@ class KeyCache:
             if self._clock.monotonic_ms() < negative[0]:
                 return negative[1]
             del self._negative[name]
-        return await self._fetched_once(name)
+        return await self._fetched_once(name, address)
 
-    async def refetch(self, key_id: str) -> RemoteKey | Refused:
+    async def refetch(self, key_id: str, address: str | None = None) -> RemoteKey | Refused:
         """The key as its owner publishes it now, after a signature that the remembered one did not make (rotation).
 
-        At most once per ``refetch_interval_ms``: within it the remembered key is the answer. A failed fetch leaves the
-        remembered key in place, and is the answer.
+        At most once per ``refetch_interval_ms`` for one client address and ``refetch_pause_ms`` in all: within it the
+        remembered key is the answer. A failed fetch leaves the remembered key in place, and is the answer.
         """
         name = without_fragment(key_id)
         entry = self._keys.get(name)
         if entry is None:
-            return await self.get(key_id)
-        now_ms = self._clock.monotonic_ms()
-        if now_ms < entry.next_refetch_ms:
-            return entry.key
-        entry.next_refetch_ms = now_ms + self._policy.refetch_interval_ms
-        return await self._fetched_once(name)
+            return await self.get(key_id, address)
+        if name not in self._in_flight:
+            now_ms = self._clock.monotonic_ms()
+            if now_ms < entry.next_refetch_ms:
+                return entry.key
+            if self._asked_again.hit((name, network_key(address or ""))) is not None:
+                return entry.key
+            entry.next_refetch_ms = now_ms + self._policy.refetch_pause_ms
+        return await self._fetched_once(name, address)
 
     def forget(self, key_id: str) -> None:
         """Drop what is known of a keyId: its actor was deleted or updated."""
@@ -173,16 +148,35 @@ class KeyCache:
     def __len__(self) -> int:
         return len(self._keys)
 
-    async def _fetched_once(self, name: str) -> RemoteKey | Refused:
-        while (waiting := self._in_flight.get(name)) is not None:
-            result = await asyncio.shield(waiting)
-            if result is not None:
-                return result
-            # The one who fetched was cancelled: somebody who still wants the key goes on.
-        refusal = self._may_not_fetch(name)
+    async def _fetched_once(self, name: str, address: str | None) -> RemoteKey | Refused:
+        host = authority(name)
+        before = (self._keys.get(name), self._negative.get(name))
+        while True:
+            while (waiting := self._in_flight.get(name)) is not None:
+                result = await asyncio.shield(waiting)
+                if result is not None:
+                    return result
+                # The one who fetched was cancelled: somebody who still wants the key goes on.
+            refusal = key_id_refusal(name, host, self._policy)
+            if refusal is not None or host is None:
+                return refusal or Refused(SignatureReason.BAD_KEY_ID, status=401)
+            refusal = self._may_fetch(host)
+            if refusal is not None:
+                return refusal
+            known = self._is_acquainted(name)
+            place = await self._fetches.place(host, address, known=known)
+            if isinstance(place, Refused):
+                return self._stale(name) or place
+            with place:
+                if name in self._in_flight:
+                    continue
+                # Somebody else may have had it fetched while this one waited for a place.
+                return self._since(name, before) or await self._fetched_now(name, host, address, known)
+
+    async def _fetched_now(self, name: str, host: str, address: str | None, known: bool) -> RemoteKey | Refused:
+        refusal = self._fetches.charge(host, address, known=known)
         if refusal is not None:
-            busy = refusal.reason == SignatureReason.TOO_MANY_FETCHES
-            return (self._stale(name) if busy else None) or refusal
+            return self._stale(name) or refusal
         future: asyncio.Future[RemoteKey | Refused | None] = asyncio.get_running_loop().create_future()
         self._in_flight[name] = future
         outcome: RemoteKey | Refused | None = None
@@ -193,44 +187,31 @@ class KeyCache:
             future.set_result(outcome)
         return outcome
 
-    def _may_not_fetch(self, name: str) -> Refused | None:
-        host = authority(name)
-        refusal = key_id_refusal(name, host, self._policy)
-        if refusal is not None or host is None:
-            return refusal
-        refusal = self._may_fetch(host)
-        if refusal is not None:
-            return refusal
-        if len(self._in_flight) >= self._policy.max_in_flight:
-            return Refused(SignatureReason.TOO_MANY_FETCHES, "too many keys are being fetched", 503, 5)
-        wait_s = self._limiter.hit(host)
-        if wait_s is not None:
-            return Refused(SignatureReason.TOO_MANY_FETCHES, "too many unknown keys of this host", 429, wait_s)
-        return None
-
     async def _fetch(self, name: str) -> RemoteKey | Refused:
         document = await self._fetcher.fetch_actor(name)
         if isinstance(document, Refused):
             return document
-        if without_fragment(document.public_key_id) != name:
-            return refuse(SignatureReason.KEY_OWNER, "the actor's key has another id than the keyId")
-        host = authority(document.id)
-        if host is None or host != authority(name):
-            return refuse(SignatureReason.KEY_OWNER, "the key lies on another host than its owner")
-        public_key = load_public_key(document.public_key_pem, self._policy.minimum_key_bits)
-        if isinstance(public_key, Refused):
-            return public_key
-        key = RemoteKey(
-            key_id=document.public_key_id,
-            actor=document.id,
-            authority=host,
-            public_key=public_key,
-            actor_type=document.type,
-            inbox=document.inbox,
-            shared_inbox=document.shared_inbox,
-            fetched_ms=self._clock.now_ms(),
-        )
-        return replace(key, others=_multikeys(document, key, name)) if document.multikeys else key
+        return key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=self._clock.now_ms())
+
+    def _since(self, name: str, before: tuple[_Entry | None, tuple[int, Refused] | None]) -> RemoteKey | Refused | None:
+        entry, negative = self._keys.get(name), self._negative.get(name)
+        if entry is not None and entry is not before[0]:
+            return entry.key
+        return negative[1] if negative is not None and negative is not before[1] else None
+
+    def _is_acquainted(self, name: str) -> bool:
+        return self._is_known(name) or self._proven.get(name, 0) > self._clock.monotonic_ms()
+
+    def _prove(self, name: str, key: RemoteKey, address: str | None) -> None:
+        entry = self._keys.get(name)
+        if entry is None or entry.key is not key or entry.proven:
+            return
+        entry.proven = True
+        self._fetches.was_worth_it(key.authority, address)
+        self._proven[name] = self._clock.monotonic_ms() + 2 * self._policy.ttl_ms
+        self._proven.move_to_end(name)
+        if len(self._proven) > self._policy.max_keys:
+            self._proven.popitem(last=False)
 
     def _stale(self, name: str) -> RemoteKey | None:
         """A key past its time that serves on, because its host cannot be asked just now."""
@@ -274,28 +255,3 @@ def _may_be_newer(verdict: Refused, key_id: str, key: RemoteKey) -> bool:
     if verdict.reason == SignatureReason.ALGORITHM:
         return key.named(key_id).key_id != key_id
     return verdict.reason == SignatureReason.WRONG_SIGNATURE
-
-
-def _multikeys(document: ActorDocument, key: RemoteKey, name: str) -> tuple[RemoteKey, ...]:
-    """The Ed25519 keys that an actor's document lists beside ``publicKey``, under fragments of the actor's own URL."""
-    found = []
-    for key_id, text in document.multikeys:
-        public_key = decode_multikey(text)
-        if not isinstance(public_key, Refused) and without_fragment(key_id) == name and key_id != key.key_id:
-            found.append(replace(key, key_id=key_id, public_key=public_key))
-    return tuple(found)
-
-
-def key_id_refusal(key_id: str, host: str | None, policy: KeyPolicy) -> Refused | None:
-    """Why a keyId would never be fetched; ``host`` is its authority.
-
-    ``acct:user@host`` is refused although PeerTube 6.3 takes it: nobody sends it, and it would cost a WebFinger look-up
-    before a signature is believed.
-    """
-    if host is None:
-        return refuse(SignatureReason.BAD_KEY_ID, "the keyId is no web URL that can be fetched")
-    if not policy.allow_http and key_id[:8].lower() != "https://":
-        return refuse(SignatureReason.BAD_KEY_ID, "the keyId is not https")
-    if host in policy.own_authorities:
-        return refuse(SignatureReason.OWN_KEY, "the keyId lies on our own host")
-    return None

@@ -81,6 +81,12 @@ class WindowCounter(Generic[K]):
         if len(self._windows) > self._max_keys:
             self._windows.popitem(last=False)
 
+    def forgive(self, key: K) -> None:
+        """Once less, in the window that is open."""
+        ends_ms, count = self._windows.get(key, (0, 0))
+        if count:
+            self._windows[key] = (ends_ms, count - 1)
+
     def __len__(self) -> int:
         """How many keys are remembered."""
         return len(self._windows)

@@ -111,7 +111,8 @@ class Pipeline:
         return problems.refused(refusal)
 
     async def _receive(self, request: web.Request) -> Refused | None:
-        refusal = self._quotas.address(self._address_of(request))
+        address = self._address_of(request)
+        refusal = self._quotas.address(address)
         if refusal is None and request.content_type not in CONTENT_TYPES:
             refusal = Refused(InboxReason.CONTENT_TYPE, "send application/activity+json", 415)
         if refusal is not None:
@@ -128,7 +129,7 @@ class Pipeline:
         refusal = None if shedding is None else await shedding.unproven(body)
         if refusal is not None:
             return refusal
-        proof = await self._prove(request, body)
+        proof = await self._prove(request, body, address)
         if isinstance(proof, Refused):
             return proof
         activity = parse_activity(body, max_items=self._limits.max_items, max_count=self._limits.max_count)
@@ -137,7 +138,7 @@ class Pipeline:
             return activity
         return await self.apply(activity, proof)
 
-    async def _prove(self, request: web.Request, body: bytes) -> Sender | Refused:
+    async def _prove(self, request: web.Request, body: bytes, address: str) -> Sender | Refused:
         received_ms = self._clock.now_ms()
         signed = SignedRequest(request.method, request.raw_path, tuple(request.headers.items()), body)
         inspected = inspect(signed, self._profile, received_ms)
@@ -149,7 +150,7 @@ class Pipeline:
         if refusal is not None:
             self._quarantine.add(refusal, host=claimed)
             return refusal
-        verdict = await self._keys.verify(inspected)
+        verdict = await self._keys.verify(inspected, address)
         if isinstance(verdict, Refused):
             refusal = self._judge_farewell(verdict, body)
             self._quarantine.add(refusal, host=claimed)

@@ -175,7 +175,8 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
             name=name,
         )
 
-    asking = client("fetch", 100 + FIRST_AT_ONCE + AGAIN_AT_ONCE)
+    # 96 for keys, 100 for documents and collections, the rest for NodeInfo.
+    asking = client("fetch", 196 + FIRST_AT_ONCE + AGAIN_AT_ONCE)
     # One each for whoever is served, and some for Rejects, which do not wait in line.
     delivering = client("delivery", federation.deliveries_at_once + federation.probes_at_once + 20)
     peers = Peers(
@@ -210,7 +211,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
-    remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak)
+    remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak, is_known=peers.is_acquainted)
     profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
     activity = PeerActivity(ground.database, clock, metrics, flag_at=federation.unusual_at)
     return FederationTower(identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, profile)

@@ -44,6 +44,7 @@ class Follows:
         self._total_in = 0
         self._hosts_out: dict[str, FollowState] = {}
         self._followers: tuple[Follower, ...] = ()
+        self._actors: frozenset[str] = frozenset()
         self.changed: Callable[[], None] = lambda: None
         self.moved: Callable[[], None] | None = None
         """Called after a change that was made here, where other processes have to read it; they make changes too."""
@@ -107,6 +108,10 @@ class Follows:
 
     def is_follower(self, actor: str, object_: str) -> bool:
         return (Direction.IN, actor, object_) in self._records
+
+    def has_actor(self, actor: str) -> bool:
+        """Whether this actor follows us, or we follow it or have asked to."""
+        return actor in self._actors
 
     def following_state(self, host: str) -> FollowState | None:
         """How it stands with our follow of a host; the best one where we follow several of its actors."""
@@ -226,5 +231,6 @@ class Follows:
                     inboxes[record.host] = record.shared_inbox or record.inbox
         self._hosts_in, self._hosts_out = hosts_in, hosts_out
         self._total_in = hosts_in.total()
+        self._actors = frozenset(record.actor for record in self._records.values())
         self._followers = tuple(Follower(host, inboxes[host]) for host in sorted(inboxes))
         self.changed()

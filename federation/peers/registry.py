@@ -311,6 +311,10 @@ class Peers:
             )
         return self._picture
 
+    def is_acquainted(self, actor: str) -> bool:
+        """Whether this remote actor follows us, or we follow it. One look-up."""
+        return self._follows.has_actor(actor)
+
     def follower_count(self) -> int:
         """Actors that follow us."""
         return self._follows.follower_count()

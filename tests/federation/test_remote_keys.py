@@ -202,13 +202,116 @@ async def test_90_one_host_gets_so_many_fetches_a_minute(cache: KeyCache, fetche
 
 
 async def test_so_many_fetches_at_once(clock: ManualClock, metrics: Metrics, fetcher: Fetcher) -> None:
-    cache = KeyCache(clock, fetcher, metrics, KeyPolicy(max_in_flight=2))
+    cache = KeyCache(clock, fetcher, metrics, KeyPolicy(max_in_flight=2, patience_ms=0))
     fetcher.gate.clear()
     tasks = [asyncio.create_task(cache.get(f"https://peer{number}.example/a")) for number in range(2)]
     await everybody_waits()
     refusal = await cache.get("https://peer3.example/a")
     assert isinstance(refusal, Refused)
     assert (refusal.reason, refusal.status) == ("too_many_fetches", 503)
+    fetcher.gate.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_who_finds_no_place_free_waits_for_one(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.gate.clear()
+    tasks = [asyncio.create_task(cache.get(f"https://peer{number}.example/a")) for number in range(130)]
+    await everybody_waits()
+    assert len(fetcher.asked) == 64
+    fetcher.answer = GONE
+    fetcher.gate.set()
+    outcomes = [reason(outcome) for outcome in await asyncio.gather(*tasks)]
+    assert "too_many_fetches" not in outcomes
+    assert len(fetcher.asked) == 130
+
+
+async def test_one_host_and_one_address_have_a_share_of_the_places(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.gate.clear()
+    of_host = [asyncio.create_task(cache.get(f"https://peer.example/{number}")) for number in range(20)]
+    of_address = [
+        asyncio.create_task(cache.get(f"https://peer{number}.example/a", "192.0.2.1")) for number in range(40)
+    ]
+    await everybody_waits()
+    assert len(fetcher.asked) == 4 + 32
+    other = asyncio.create_task(cache.get("https://other.example/a", "192.0.2.2"))
+    await everybody_waits()
+    assert fetcher.asked[-1] == "https://other.example/a"
+    fetcher.gate.set()
+    await asyncio.gather(*of_host, *of_address, other)
+
+
+async def test_who_gives_up_waiting_leaves_the_line(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.gate.clear()
+    tasks = [asyncio.create_task(cache.get(f"https://peer.example/{number}")) for number in range(6)]
+    await everybody_waits()
+    tasks[4].cancel()
+    await everybody_waits()
+    fetcher.gate.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert sorted(fetcher.asked) == [f"https://peer.example/{number}" for number in (0, 1, 2, 3, 5)]
+
+
+async def test_what_came_while_waiting_is_not_fetched_again(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.gate.clear()
+    tasks = [asyncio.create_task(cache.get(f"https://peer.example/{number}")) for number in range(4)]
+    await everybody_waits()
+    tasks += [asyncio.create_task(cache.get(KEY_ID)) for _ in range(10)]
+    await everybody_waits()
+    fetcher.gate.set()
+    keys = await asyncio.gather(*tasks)
+    assert [reason(key) for key in keys[4:]] == ["ok"] * 10
+    assert fetcher.asked.count(ACTOR) == 1
+
+
+async def junk(cache: KeyCache, address: str | None = None) -> list[str]:
+    return [reason(await cache.get(f"https://peer.example/u/{number}", address)) for number in range(40)]
+
+
+async def test_junk_of_one_address_leaves_most_of_a_host_to_others(
+    cache: KeyCache, fetcher: Fetcher, metrics: Metrics
+) -> None:
+    fetcher.answer = lambda url: DOCUMENT if url == ACTOR else GONE
+    assert (await junk(cache, "2001:db8::1")).count("actor_gone") == 10
+    assert b'fediviews_key_fetches_turned_away_total{bound="address"} 30.0' in metrics.render()
+    assert reason(await cache.get(KEY_ID, "2001:db8::2")) == "too_many_fetches"
+    assert reason(await cache.get(KEY_ID, "2001:db8:1::1")) == "ok"
+
+
+async def test_fetches_that_prove_something_are_not_held_against_an_address(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.answer = lambda url: msgspec.structs.replace(DOCUMENT, id=url, public_key_id=url)
+    for number in range(20):
+        by = signed(params=f'keyId="https://peer.example/{number}",{{headers}},{{signature}}')
+        assert isinstance(await cache.verify(by, "192.0.2.1"), Verified)
+    assert len(fetcher.asked) == 20
+
+
+async def test_junk_leaves_the_reserve_to_those_we_know(clock: ManualClock, metrics: Metrics, fetcher: Fetcher) -> None:
+    cache = KeyCache(clock, fetcher, metrics, is_known=lambda actor: actor == ACTOR)
+    fetcher.answer = lambda url: DOCUMENT if url == ACTOR else GONE
+    assert (await junk(cache)).count("too_many_fetches") == 10
+    assert reason(await cache.get("https://peer.example/accounts/other")) == "too_many_fetches"
+    assert reason(await cache.get(KEY_ID)) == "ok"
+
+
+async def test_who_signed_something_before_is_known(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.answer = lambda url: DOCUMENT if url == ACTOR else GONE
+    assert isinstance(await cache.verify(signed()), Verified)
+    await junk(cache)
+    cache.forget(KEY_ID)
+    assert isinstance(await cache.verify(signed()), Verified)
+
+
+async def test_strangers_that_hang_leave_the_reserve_to_those_we_know(
+    clock: ManualClock, metrics: Metrics, fetcher: Fetcher
+) -> None:
+    policy = KeyPolicy(max_in_flight=2, patience_ms=0)
+    cache = KeyCache(clock, fetcher, metrics, policy, is_known=lambda actor: actor == ACTOR)
+    fetcher.gate.clear()
+    tasks = [asyncio.create_task(cache.get(f"https://peer{number}.example/a")) for number in range(2)]
+    await everybody_waits()
+    tasks.append(asyncio.create_task(cache.get(KEY_ID)))
+    await everybody_waits()
+    assert fetcher.asked[-1] == ACTOR
     fetcher.gate.set()
     await asyncio.gather(*tasks)
 
@@ -314,6 +417,31 @@ async def test_92_a_rotated_key_is_found_by_one_more_fetch(
     assert reason(await cache.verify(signed(key=rsa_key(number=2)))) == "wrong_signature"
     assert len(fetcher.asked) == 3
     assert isinstance(await cache.verify(signed(key=rsa_key(number=1))), Verified)
+
+
+async def test_a_rotation_is_found_although_a_stranger_asked_just_before(
+    cache: KeyCache, fetcher: Fetcher, clock: ManualClock
+) -> None:
+    assert isinstance(await cache.verify(signed(), "192.0.2.1"), Verified)
+    assert reason(await cache.verify(signed(key=rsa_key(number=2)), "192.0.2.9")) == "wrong_signature"
+    fetcher.answer = ROTATED
+    assert reason(await cache.verify(signed(key=rsa_key(number=1)), "192.0.2.1")) == "wrong_signature"
+    clock.advance(10_000)
+    assert reason(await cache.verify(signed(key=rsa_key(number=2)), "192.0.2.9")) == "wrong_signature"
+    assert len(fetcher.asked) == 2
+    assert isinstance(await cache.verify(signed(key=rsa_key(number=1)), "192.0.2.1"), Verified)
+    assert len(fetcher.asked) == 3
+
+
+async def test_who_comes_while_a_key_is_fetched_again_waits_for_it(cache: KeyCache, fetcher: Fetcher) -> None:
+    await cache.get(KEY_ID)
+    fetcher.answer = ROTATED
+    fetcher.gate.clear()
+    tasks = [asyncio.create_task(cache.verify(signed(key=rsa_key(number=1)))) for _ in range(5)]
+    await everybody_waits()
+    fetcher.gate.set()
+    assert all(isinstance(verdict, Verified) for verdict in await asyncio.gather(*tasks))
+    assert len(fetcher.asked) == 2
 
 
 async def test_a_failed_refetch_keeps_the_key(cache: KeyCache, fetcher: Fetcher) -> None:

@@ -20,8 +20,10 @@ from hostile.scene import Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Act, Row, check, rows
 from wire import Answer
 
+from federation.peers import Apply
 from foundation import dialing
 from foundation.addresses import is_public
+from foundation.database import Transaction
 
 ACTOR = "/accounts/peertube"
 PUBLIC_ONLY = {"allow_private_addresses": False}
@@ -211,13 +213,82 @@ def key_document(owner: str, listed: bool) -> Act:
     return act
 
 
-async def many_unknown_keys(scene: Scene) -> Answer:
+async def junk(scene: Scene, count: int, *, addresses: int = 1) -> Answer:
+    """Wrong signatures in the name of so many actors of the peer, from so many addresses behind our proxy in turn."""
     answer = Answer(0)
-    for number in range(300):
+    for number in range(count):
         answer = await scene.say(
-            key_id=scene.peer.account(f"user{number}"), params=PARAMS.replace("{signature}", 'signature="AAAA"')
+            key_id=scene.peer.account(f"user{number}"),
+            params=PARAMS.replace("{signature}", 'signature="AAAA"'),
+            extra=(("X-Forwarded-For", f"192.0.2.{1 + number % addresses}"),),
         )
     return answer
+
+
+def many_unknown_keys(addresses: int) -> Act:
+    return lambda scene: junk(scene, 300, addresses=addresses)
+
+
+async def junk_of_one_address(scene: Scene) -> Answer:
+    await junk(scene, 300)
+    return await scene.say(extra=(("X-Forwarded-For", "192.0.2.77"),))
+
+
+async def junk_before_a_follower_speaks(scene: Scene) -> Answer:
+    """It follows since before the start, so its key was never fetched by this process."""
+    peer, peers = scene.peer, scene.service.federation.peers
+
+    async def follow(tx: Transaction) -> Apply:
+        return await peers.add_follower(
+            tx,
+            actor=peer.actor,
+            host=peer.host,
+            inbox=f"{peer.actor}/inbox",
+            shared_inbox=None,
+            follow_id=f"{peer.actor}/follows/1",
+            object_=scene.actor,
+        )
+
+    (await scene.service.ground.database.write(follow))()
+    await junk(scene, 300, addresses=200)
+    return await scene.say(extra=(("X-Forwarded-For", "192.0.2.1"),))
+
+
+async def hanging_hosts(scene: Scene) -> Answer:
+    """Three hosts never answer for thirty keys each; then somebody whom nobody knows yet speaks."""
+    hung, over = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: web.Request) -> web.Response:
+        hung.set()
+        await over.wait()
+        return web.Response(status=500)
+
+    async with contextlib.AsyncExitStack() as stack:
+        hosts = [await stack.enter_async_context(FakePeer(scene.clock)) for _ in range(3)]
+        names = [(host, f"a{number}") for number in range(30) for host in hosts]
+        for host, name in names:
+            host.responders[f"/accounts/{name}"] = hang
+        waiting = [
+            asyncio.create_task(host.post(scene.inbox, scene.view(), key_id=host.account(name))) for host, name in names
+        ]
+        await hung.wait()
+        for _ in range(50):
+            # By then all of them have arrived.
+            assert await scene.is_well()
+        answer = await scene.say()
+        over.set()
+        await asyncio.gather(*waiting)
+    return answer
+
+
+async def rotated_behind_junk(scene: Scene) -> Answer:
+    """A stranger's wrong signature asks for the key just before its owner changes it."""
+    assert (await scene.say()).status == 204
+    junk_params = PARAMS.replace("{signature}", 'signature="AAAA"')
+    await scene.say(params=junk_params, extra=(("X-Forwarded-For", "192.0.2.1"),))
+    scene.peer.key = rsa_key(10)
+    scene.clock.advance(11_000)
+    return await scene.say(extra=(("X-Forwarded-For", "192.0.2.77"),))
 
 
 async def many_at_once(scene: Scene) -> Answer:
@@ -318,9 +389,20 @@ def gone(status: int, farewell: bool) -> Act:
     Row("087-no-text", BAD_ACTOR, document(lambda p: p.actor_document(publicKey={"publicKeyPem": 1})), 1),
     Row("088-private-key", (401, "private_key"), pem(PRIVATE_PEM), 1),
     Row("089-pem-of-200-kB", (401, "bad_key"), pem(public_pem(rsa_key()) + "A" * 200_000), 1),
-    Row("090-many-unknown-keys", (429, "too_many_fetches"), many_unknown_keys, FETCHES_PER_MINUTE),
+    Row("090-many-unknown-keys", (429, "too_many_fetches"), many_unknown_keys(200), FETCHES_PER_MINUTE),
+    Row("090-many-of-one-address", (429, "too_many_fetches"), many_unknown_keys(1), FETCHES_PER_MINUTE // 3),
+    Row("090-junk-of-another-address", ACCEPTED, junk_of_one_address, FETCHES_PER_MINUTE // 3 + 1, ONE_VIEWER),
+    Row(
+        "090-junk-before-a-follower-speaks",
+        ACCEPTED,
+        junk_before_a_follower_speaks,
+        FETCHES_PER_MINUTE + 1,
+        {"ours": 1, "followers": 1},
+    ),
+    Row("091-hosts-that-hang", ACCEPTED, hanging_hosts, 1, ONE_VIEWER),
     Row("091-a-hundred-at-once", ACCEPTED, many_at_once, 1, ONE_VIEWER),
     Row("092-rotated-once", ACCEPTED, rotated(1), 2, ONE_VIEWER),
+    Row("092-rotated-behind-junk", ACCEPTED, rotated_behind_junk, 3, ONE_VIEWER),
     Row("092-rotated-again-at-once", (401, "wrong_signature"), rotated(2), 2, ONE_VIEWER),
     Row("093-gone", (401, "actor_gone"), gone(410, farewell=False), 1),
     Row("093-not-found", (401, "actor_gone"), gone(404, farewell=False), 1),
