@@ -52,6 +52,7 @@ class _Round:
     failure: Tried | None = None
     """The receiver is not there or does not let us in: nothing else is tried now."""
     stumbled: Tried | None = None
+    refused: list[Tried] = field(default_factory=list)
 
 
 class HookDelivery:
@@ -84,6 +85,7 @@ class HookDelivery:
         self._alone_ms = alone_ms
         self._taken = 0
         self._failures = 0
+        self._failing: bool | None = None
         self._not_before_ms = 0
         self._troubles: dict[str, _Trouble] = {}
         self._attempts: dict[int, int] = {}
@@ -91,9 +93,9 @@ class HookDelivery:
         self._task: asyncio.Task[None] | None = None
 
     @property
-    def failures(self) -> int:
-        """In a row."""
-        return self._failures
+    def failing(self) -> bool:
+        """It has taken nothing since it last failed or refused something, before a restart too."""
+        return bool(self._failing)
 
     def wake(self) -> None:
         """There may be something new."""
@@ -129,6 +131,8 @@ class HookDelivery:
             await self._clock.sleep_ms(self._not_before_ms - now_ms)
             return 0
         held = [resource for resource, trouble in self._troubles.items() if trouble.until_ms > now_ms]
+        if self._failing is None:
+            self._failing = await self._queue.failures(self.hook.id) > 0
         items = await self._queue.waiting(self.hook.id, WINDOW, held)
         if not items:
             return self._until_next(held, now_ms)
@@ -176,6 +180,7 @@ class HookDelivery:
                 self._troubles.pop(item.resource, None)
                 done.settled.append(self._over(item, "delivered", tried.reason, tried.status))
             elif tried.meaning is Meaning.REFUSED:
+                done.refused.append(tried)
                 done.settled.append(self._over(item, "dropped", tried.reason, tried.status))
             elif not may_be_poison(tried.status):
                 done.failure = done.failure or tried
@@ -203,9 +208,14 @@ class HookDelivery:
         """What the round says of the receiver as a whole."""
         if done.failure is None and held > MAX_HELD:
             done.failure = done.stumbled
-        failed = done.failure or done.stumbled
+        took = any(one.delivered for one in done.settled)
+        failed = done.failure or done.stumbled or (done.refused[-1] if done.refused else None)
         if failed is not None:
-            await self._queue.failed(self.hook.id, failed.reason, self._clock.now_ms())
+            times = (done.failure is not None) + (0 if took else (done.stumbled is not None) + len(done.refused))
+            await self._queue.failed(self.hook.id, failed.reason, self._clock.now_ms(), times=times)
+            self._failing = times > 0
+        elif took:
+            self._failing = False
         if done.failure is not None:
             self._failures += 1
             wait_ms = self._retry.wait_ms(self._failures, self._random, done.failure.retry_after_s)

@@ -18,7 +18,7 @@ from outbox.webhooks.bodies import Event
 from outbox.webhooks.delivery import RETRY, HookDelivery
 from outbox.webhooks.gathering import Gatherer
 from outbox.webhooks.hooks import Hook
-from outbox.webhooks.queue import Depth, HookState, Settled, WebhookQueue
+from outbox.webhooks.queue import Depth, HookState, Settled, WebhookQueue, full
 from outbox.webhooks.sender import Tried, WebhookSender
 from views.notices import NOTICES, Notice, ViewCounted
 
@@ -77,6 +77,7 @@ class Webhooks:
         self._gatherer = Gatherer()
         self._depths: dict[str, Depth] = {}
         self._added: dict[str, int] = {}
+        self._unsaid: list[_Fit] = []
         self._counted_ms = 0
         self._wanted: frozenset[str] = self._all_wanted()
         self._deliveries: list[HookDelivery] = []
@@ -98,7 +99,7 @@ class Webhooks:
         metrics.gauge_from(
             "fediviews_webhook_receivers_failing",
             "Receivers of webhooks that do not take them now",
-            lambda: sum(delivery.failures > 0 for delivery in self._deliveries),
+            lambda: sum(delivery.failing for delivery in self._deliveries),
         )
 
     # What happens
@@ -116,10 +117,17 @@ class Webhooks:
         gatherer = Gatherer(limit=len(views) + 1)
         for view in views:
             gatherer.add(view)
-        await self._write(tx, self._fit(gatherer.take()))
+        fitted = self._fit(gatherer.take())
+        await self._write(tx, fitted)
+        # At once, so that the next transaction finds less room; if this one fails, until the queues are counted.
+        self._take_room(fitted)
+        self._unsaid += fitted
 
     def committed(self) -> None:
-        """Views were counted, and that is durable."""
+        """Views were counted, and that is durable. What a failed transaction found no room for is said with those of
+        the next: too much rather than too little."""
+        unsaid, self._unsaid = self._unsaid, []
+        self._say_full(unsaid)
         for delivery in self._deliveries:
             delivery.wake()
 
@@ -218,11 +226,20 @@ class Webhooks:
         except StorageUnavailable:
             self._lost.inc(len(events))
             raise
+        self._take_room(fitted)
+        self._say_full(fitted)
+        self.committed()
+
+    def _take_room(self, fitted: Sequence[_Fit]) -> None:
         for fit in fitted:
             self._added[fit.hook.id] = self._added.get(fit.hook.id, 0) + len(fit.events)
+
+    def _say_full(self, fitted: Sequence[_Fit]) -> None:
+        now_ms = self._clock.now_ms()
+        for fit in fitted:
             for event in fit.over:
                 self._over[event.event, "dropped"].inc()
-        self.committed()
+                self.processed(fit.hook, full(event, now_ms))
 
     def _fit(self, events: Sequence[Event]) -> list[_Fit]:
         """Who is to be told of which, and what finds no room. Changes nothing."""
@@ -242,9 +259,7 @@ class Webhooks:
         now_ms = self._clock.now_ms()
         for fit in fitted:
             if fit.over:
-                last = fit.over[-1]
-                gone = Settled(0, last.event, last.id, "dropped", "full", 0, last.at_ms, now_ms)
-                await self.queue.dropped(tx, fit.hook, len(fit.over), gone)
+                await self.queue.dropped(tx, fit.hook, len(fit.over), full(fit.over[-1], now_ms))
 
     async def _count(self) -> None:
         now_ms = self._clock.monotonic_ms()
@@ -252,6 +267,8 @@ class Webhooks:
             return
         self._counted_ms = max(1, now_ms)
         self._added = {}
+        # Not seen by the count perhaps, as it may not be committed yet.
+        self._take_room(self._unsaid)
         self._depths = await self.queue.depths()
 
     def _settled(self, hook: Hook, settled: Settled) -> None:

@@ -51,6 +51,11 @@ class Settled:
         return self.outcome == "delivered"
 
 
+def full(event: Event, at_ms: int) -> Settled:
+    """It found no room in a queue."""
+    return Settled(0, event.event, event.id, "dropped", "full", 0, event.at_ms, at_ms, resource=event.resource)
+
+
 @dataclass(frozen=True, slots=True)
 class Depth:
     """How many events wait for a receiver, and since when the oldest does."""
@@ -135,13 +140,13 @@ class WebhookQueue:
 
         await self._database.write(work)
 
-    async def failed(self, hook: str, reason: str, at_ms: int) -> None:
-        """The receiver did not take something, which is tried again."""
+    async def failed(self, hook: str, reason: str, at_ms: int, *, times: int = 1) -> None:
+        """The receiver did not take something, whether that is tried again or not: ``times`` in a row."""
 
         async def work(tx: Transaction) -> None:
             error = {"error": reason[:64], "error_ms": at_ms}
-            statement = upsert(tx, webhook_hooks).values(hook=hook, failures=1, **error)
-            more = {"failures": _hooks.failures + 1, **error}
+            statement = upsert(tx, webhook_hooks).values(hook=hook, failures=times, **error)
+            more = {"failures": _hooks.failures + times, **error}
             await tx.execute(statement.on_conflict_do_update(index_elements=["hook"], set_=more))
 
         await self._database.write(work)
@@ -174,6 +179,11 @@ class WebhookQueue:
         return HookState(
             row.sent, row.dropped, row.untold, row.failures, row.success_ms, row.error, row.error_ms, found
         )
+
+    async def failures(self, hook: str) -> int:
+        """How many in a row it did not take."""
+        async with self._database.read() as tx:
+            return int(await tx.scalar(select(_hooks.failures).where(_hooks.hook == hook)) or 0)
 
     async def untold(self, hook: str) -> int:
         """How many were dropped since the last one that arrived."""

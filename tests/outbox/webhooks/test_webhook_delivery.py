@@ -19,6 +19,7 @@ from foundation.metrics import Metrics
 from outbox.retry import RetryPolicy
 from outbox.webhooks.hooks import Hook
 from outbox.webhooks.notifier import Webhooks
+from outbox.webhooks.queue import Settled
 from outbox.webhooks.sender import WebhookSender
 from views.notices import PeerDown, PeerUp, ViewCounted
 
@@ -33,10 +34,12 @@ class House:
     def __init__(self, database: Database, *, private: bool = True) -> None:
         self.database = database
         self.private = private
+        self.metrics = Metrics()
         self.running: list[tuple[Webhooks, list[HttpClient]]] = []
 
     async def start(self, *hooks: Hook, may_deliver: Callable[[str], bool] = lambda _: True) -> Webhooks:
         clock, metrics = SystemClock(), Metrics()
+        self.metrics = metrics
         clients = [
             HttpClient(
                 clock,
@@ -221,6 +224,48 @@ async def test_while_too_many_wait_those_that_happen_once_go_before(house: House
     waiting = await webhooks.queue.waiting(webhooks.hooks[0].id, 10)
     assert [one.event for one in waiting] == ["viewer_joined"] * 3 + ["peer_down"]
     assert {(one.outcome, one.reason) for one in state.recent} == {("dropped", "full")}
+
+
+async def test_views_that_find_no_room_are_within_the_bound_and_said(house: House, receiver: Receiver) -> None:
+    receiver.answer = lambda _: 503
+    webhooks = await house.start(hook(receiver, max_waiting=2))
+    heard: list[Settled] = []
+    webhooks.processed = lambda _, settled: heard.append(settled)
+    for number in range(5):
+        views = [ViewCounted(video(number), NOW_MS, "", 1)]
+        await house.database.write(lambda tx, views=views: webhooks.views_counted(tx, views))
+        webhooks.committed()
+    state, depth = await webhooks.state(webhooks.hooks[0])
+    assert 1 <= depth.waiting <= 2
+    assert state.dropped == 5 - depth.waiting
+    assert [(one.event, one.outcome, one.reason, one.resource) for one in heard] == [
+        ("view_counted", "dropped", "full", video(number).uuid) for number in range(depth.waiting, 5)
+    ]
+    said = f'fediviews_webhooks_total{{event="view_counted",outcome="dropped"}} {len(heard)}.0'
+    assert said.encode() in house.metrics.render()
+
+
+@pytest.mark.parametrize("status", [302, 400])
+async def test_a_receiver_that_refuses_everything_does_not_look_healthy(
+    house: House, receiver: Receiver, status: int
+) -> None:
+    failing = b"fediviews_webhook_receivers_failing 1.0"
+    receiver.answer = lambda _: web.Response(status=status, headers={"Location": "http://127.0.0.1:9/elsewhere"})
+    webhooks = await house.start(hook(receiver))
+    for number in range(3):
+        webhooks.notify(PeerDown(f"{number}.example", NOW_MS))
+    await settled(webhooks, 3)
+    await until(lambda: failing in house.metrics.render())
+    state, _ = await webhooks.state(webhooks.hooks[0])
+    assert (state.failures, state.error) == (3, f"status_{status}")
+    await house.stop()
+    webhooks = await house.start(hook(receiver))
+    await until(lambda: failing in house.metrics.render())
+    receiver.answer = lambda _: 200
+    webhooks.notify(PeerUp("a.example", NOW_MS))
+    await until(lambda: failing not in house.metrics.render())
+    state, _ = await webhooks.state(webhooks.hooks[0])
+    assert (state.failures, state.error) == (0, f"status_{status}")
 
 
 async def test_what_has_waited_too_long_is_dropped(house: House, receiver: Receiver) -> None:
