@@ -116,6 +116,7 @@ def backfill_of(config: Config, clock: Clock, database: Database, identity: Iden
         rules=_rules(config),
         room=_room(config),
         batch=config.pages.backfill_batch,
+        max_age_ms=config.pages.max_age_ms,
     )
 
 

@@ -45,10 +45,21 @@ class History:
 
 
 class Backfill:
-    """``batch`` records or visits make one chunk. Every method may raise StorageUnavailable; start again then."""
+    """``batch`` records or visits make one chunk. What is older than ``max_age_ms`` is not brought in.
+
+    Every method may raise StorageUnavailable; start again then.
+    """
 
     def __init__(
-        self, db: Database, clock: Clock, session_then: SessionThen, *, rules: Rules, room: Room, batch: int
+        self,
+        db: Database,
+        clock: Clock,
+        session_then: SessionThen,
+        *,
+        rules: Rules,
+        room: Room,
+        batch: int,
+        max_age_ms: int | None,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -56,6 +67,7 @@ class Backfill:
         self._rules = rules
         self._room = room
         self._batch = batch
+        self._max_age_ms = max_age_ms
 
     async def jobs(self) -> list[Job]:
         return await jobs(self._db)
@@ -98,10 +110,11 @@ class Backfill:
             return job
         now_ms = self._clock.now_ms()
         site = history.site
+        oldest_ms = 0 if self._max_age_ms is None else now_ms - self._max_age_ms
         visits = [
             self._visit(site, record)
             for _, record in chunk
-            if record is not None and 0 <= record.at_ms <= now_ms + _FUTURE_MS
+            if record is not None and oldest_ms <= record.at_ms <= now_ms + _FUTURE_MS
         ]
         await lock_sites(tx, (site.number,))
         before = await _visitors(tx, site.number)

@@ -89,7 +89,15 @@ async def build(
         visits=PageVisits(database, active, clock, metrics, room),
         queries=PageQueries(database),
         catalog=PageCatalog(database),
-        backfill=Backfill(database, clock, Identity(SECRET, clock).visitor_then, rules=rules, room=room, batch=batch),
+        backfill=Backfill(
+            database,
+            clock,
+            Identity(SECRET, clock).visitor_then,
+            rules=rules,
+            room=room,
+            batch=batch,
+            max_age_ms=max_age_ms,
+        ),
         retention=PageRetention(database, clock, max_age_ms),
     )
     await pages.sites.load()

@@ -19,7 +19,7 @@ from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from tests.views.pages.naive import recounted, sums_of, visits_of
-from tests.views.pages.page_house import BLOG, SHOP, PageHouse, build, in_a_loop
+from tests.views.pages.page_house import BLOG, DAY_MS, SHOP, PageHouse, build, in_a_loop
 from tests.views.pages.test_sums import _empty
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
@@ -92,6 +92,14 @@ async def test_the_dedup_holds_between_file_and_beacon(house: PageHouse) -> None
     job = await bring_in(house, "\n".join(["timestamp,path,sessionId", *lines, ""]).encode())
     assert (job.counted, job.skipped) == (2, 3)
     assert await house.pages.queries.count(key, "/x", None, None) == 3
+
+
+async def test_what_retention_would_take_away_is_not_brought_in(house: PageHouse) -> None:
+    oldest_ms = house.clock.now_ms() - 400 * DAY_MS
+    lines = [f"{at_ms},/x,{who}" for who, at_ms in (("a", oldest_ms - 1), ("b", oldest_ms), ("c", 915_148_800_000))]
+    job = await bring_in(house, "\n".join(["timestamp,path,sessionId", *lines, ""]).encode())
+    assert (job.counted, job.skipped, job.unique_sessions) == (1, 2, 1)
+    assert (await house.pages.queries.totals(house.site(), None)).since_ms == oldest_ms
 
 
 async def test_killed_at_any_step_it_goes_on_and_ends_alike(house: PageHouse) -> None:
