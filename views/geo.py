@@ -91,6 +91,14 @@ def agreed(first: Place, second: Place) -> Place:
     return (country, subdivision)
 
 
+def city_of(named: City | None, found: City | None) -> City | None:
+    """The city that headers name, with its middle where a database has ``found`` the same one; else the database's."""
+    if named is None or found is None:
+        return named or found
+    same = named.name.casefold() == found.name.casefold() and found.country in (None, named.country)
+    return found if same else named
+
+
 def look_up(reader: Reader | None, ip: str) -> Any:
     """The record of an address; None when there is none, and for a database that cannot answer."""
     if reader is None:

@@ -20,6 +20,7 @@ from views.geo import (
     PlaceHeaders,
     agreed,
     attribution_of,
+    city_of,
     clean_country,
     clean_subdivision,
     read_city,
@@ -244,3 +245,23 @@ def test_a_city_in_headers_needs_a_country() -> None:
     assert names.read_city({"X-C": "fr", "X-T": "Paris"}) == City("Paris", "FR")
     assert names.read_city({"X-T": "Paris"}) is None
     assert PlaceHeaders("X-C").read_city({"X-C": "fr", "X-T": "Paris"}) is None
+
+
+PARIS = City("Paris", "FR", 48.9, 2.4)
+
+
+@pytest.mark.parametrize(
+    ("named", "found", "city"),
+    [
+        (None, None, None),
+        (None, PARIS, PARIS),
+        (City("paris", "FR"), PARIS, PARIS),
+        (City("Paris", "FR"), None, City("Paris", "FR")),
+        (City("Lyon", "FR"), PARIS, City("Lyon", "FR")),
+        (City("Paris", "US"), PARIS, City("Paris", "US")),
+    ],
+)
+def test_a_named_city_lies_where_the_database_has_the_same(
+    named: City | None, found: City | None, city: City | None
+) -> None:
+    assert city_of(named, found) == city

@@ -56,6 +56,8 @@ class Outcome(enum.Enum):
     """The session viewed this page less than ``view_dedup`` ago."""
     ALREADY_SEEN = "already_seen"
     """A sign of life for the same page less than ``heartbeat_dedup`` ago."""
+    NOT_HERE = "not_here"
+    """A session that was not active has left."""
     BOT = "bot"
     PREFETCH = "prefetch"
     """The browser, not a person, asked for the page."""

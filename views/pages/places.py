@@ -14,7 +14,7 @@ _PART = "|"
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A country, and a city with its own middle, in tenths of a degree (about 10 km), where that is known."""
+    """A country, and perhaps a city with its own middle, in tenths of a degree (about 10 km)."""
 
     country: str
     city: str | None = None
@@ -51,36 +51,30 @@ class Location:
 
 
 def spot_of(country: str | None, city: City | None) -> Spot | None:
-    """Where a visitor is counted; None where nothing is known."""
+    """Where a visitor is counted; None where nothing is known. A city whose middle is not known cannot be drawn: who is
+    there is counted with the country."""
     if country is None:
         return None
-    if city is None or (city.country is not None and city.country != country):
+    if city is None or city.latitude is None or city.country not in (None, country):
         return Spot(country)
     return Spot(country, city.name, _tenth(city.latitude), _tenth(city.longitude))
 
 
 def locations(spots: Mapping[Spot, int], k: int) -> list[Location]:
-    """The most visited first. A city with fewer than ``k`` visitors is counted with the rest of its country, and a
-    country with fewer than ``k`` left is not shown: nobody is alone at a place."""
+    """The most visited first. A city with fewer than ``k`` visitors, or without a middle, is counted with the rest of
+    its country, and a country with fewer than ``k`` left is not shown: nobody is alone at a place."""
     shown: list[Location] = []
     rest: Counter[str] = Counter()
     for spot, count in spots.items():
-        place = _place(spot)
-        if spot.city is None or count < k or place is None:
+        if spot.city is None or spot.latitude is None or spot.longitude is None or count < k:
             rest[spot.country] += count
         else:
-            shown.append(Location(*place, spot.country, count, spot.city))
+            shown.append(Location(spot.latitude, spot.longitude, spot.country, count, spot.city))
     for country, count in rest.items():
         place = CENTROIDS.get(country)
         if count >= k and place is not None:
             shown.append(Location(*place, country, count))
     return sorted(shown, key=lambda one: (-one.count, one.country, one.city or ""))
-
-
-def _place(spot: Spot) -> tuple[float, float] | None:
-    if spot.latitude is not None and spot.longitude is not None:
-        return spot.latitude, spot.longitude
-    return CENTROIDS.get(spot.country)
 
 
 def _tenth(degrees: float | None) -> float | None:

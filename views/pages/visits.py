@@ -76,9 +76,12 @@ class PageVisits:
         self._beats[outcome]()
         return outcome
 
-    async def leave(self, site: Site, session: bytes, alternate: bytes | None) -> None:
+    async def leave(self, site: Site, session: bytes, alternate: bytes | None) -> Outcome:
         """The session has left the site. Raises StorageUnavailable."""
-        await self._active.leave(site.number, await self._who(site, session, alternate))
+        left = await self._active.leave(site.number, await self._who(site, session, alternate))
+        outcome = Outcome.COUNTED if left else Outcome.NOT_HERE
+        self._beats[outcome]()
+        return outcome
 
     def ignored(self, outcome: Outcome, *, heartbeat: bool) -> Outcome:
         """Nobody did this: only counted as ignored."""

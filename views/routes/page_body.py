@@ -60,7 +60,7 @@ def parse_page_report(raw: bytes) -> PageReport | BadBody:
     try:
         body = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
-        return BadBody({"site": "The body is not a JSON object"})
+        return BadBody({"body": "Should be a JSON object in UTF-8, without halves of surrogate pairs"})
     bad: dict[str, str] = {}
     if not isinstance(body.site, str) or not 1 <= len(body.site) <= MAX_SITE_CHARS:
         bad["site"] = "Should be the host of a site"

@@ -17,7 +17,7 @@ from foundation.problems import invalid_params, problem
 from foundation.shedding import Load
 from foundation.web import read_body
 from views.bots import is_prefetch
-from views.geo import agreed
+from views.geo import agreed, city_of
 from views.pages.model import Outcome, Site
 from views.pages.paths import referrer_host
 from views.pages.places import spot_of
@@ -90,11 +90,10 @@ class PageRoutes:
         agent = request.headers.get(hdrs.USER_AGENT, "")
         session, alternate = self._identity.visitor(site.host, said.session_id, address, agent)
         if heartbeat and said.leave:
-            await visits.leave(site, session, alternate)
-            return Outcome.COUNTED
+            return await visits.leave(site, session, alternate)
         country, _ = agreed(self._place(request), self._pages.locate(address))
         if heartbeat:
-            city = self._place.city(request) or self._pages.city(address)
+            city = city_of(self._place.city(request), self._pages.city(address))
             return await visits.heartbeat(site, said.path, session, alternate, spot_of(country, city))
         return await visits.view(
             site,
