@@ -23,7 +23,10 @@ def problem(
     location: str = "body",
     headers: Mapping[str, str] | None = None,
 ) -> web.Response:
-    """An error answer. ``invalid_params`` maps a parameter's name to what is wrong with it (PeerTube 6.3's shape)."""
+    """An error answer. ``invalid_params`` maps a parameter's name to what is wrong with it (PeerTube 6.3's shape).
+
+    ``type`` says no more than the status: our codes are explained in no document with an address of its own.
+    """
     try:
         title = http.HTTPStatus(status).phrase
     except ValueError:
@@ -31,7 +34,6 @@ def problem(
     body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail, "error": detail}
     if code is not None:
         body["code"] = code
-        body["type"] = f"https://docs.joinpeertube.org/api-rest-reference.html#section/Errors/{code}"
     if invalid_params:
         body["invalid-params"] = {
             name: {"type": "field", "msg": message, "path": name, "location": location}
