@@ -301,7 +301,7 @@ async def run(name: str, config: Path, *arguments: str) -> Ran:
 
 
 def command(name: str, config: Path, *arguments: str) -> list[str]:
-    return [sys.executable, "-m", "service.cli", name, *arguments, "--config", str(config)]
+    return [sys.executable, "-m", "service", name, *arguments, "--config", str(config)]
 
 
 def _environment() -> dict[str, str]:
