@@ -77,21 +77,8 @@ class InstanceIdentity:
         return f"{self.base_url}/inbox"
 
     @property
-    def inbox_url(self) -> str:
-        """The instance actor's own inbox: where PeerTube sends Follow and Accept."""
-        return f"{self.actor_url}/inbox"
-
-    @property
-    def outbox_url(self) -> str:
-        return f"{self.actor_url}/outbox"
-
-    @property
     def followers_url(self) -> str:
         return f"{self.actor_url}/followers"
-
-    @property
-    def following_url(self) -> str:
-        return f"{self.actor_url}/following"
 
     def account_url(self, name: str) -> str:
         return f"{self.base_url}/accounts/{name}"

@@ -49,9 +49,6 @@ class KnownPeers:
     def hosts(self) -> Iterator[str]:
         return iter(self._hosts)
 
-    def __len__(self) -> int:
-        return len(self._hosts)
-
     def software(self, host: str) -> Software | None:
         known = self._hosts.get(host)
         return None if known is None else known.software

@@ -392,10 +392,6 @@ class Peers:
         if rows:
             await self._database.write(lambda tx: store.save_peers(tx, rows))
 
-    def known_count(self) -> int:
-        """Hosts in memory, ``max_peers`` at most; for a gauge."""
-        return len(self._known)
-
     def list_peers(self) -> list[PeerView]:
         """Everything known of every listed, judged or known host, by name."""
         hosts = set(self._known.hosts()) | {policy.host for policy in self._policies.listed()}

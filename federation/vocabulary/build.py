@@ -23,11 +23,6 @@ def encode(document: Document) -> bytes:
     return msgspec.json.encode({"@context": context_for(document), **document})
 
 
-def public_audience(*followers: str) -> list[str]:
-    """``to`` of what everybody may know: Public and the followers collections of the actors involved."""
-    return [PUBLIC, *followers]
-
-
 def view_id(actor: str, number: int, identifier: str) -> str:
     """The id of a View: a counted view's fresh UUID, a viewer's wire id, or the video's own UUID for its totals.
 

@@ -257,7 +257,6 @@ async def test_memory_of_hosts_is_bounded_and_keeps_whom_we_need(
     for host in ("listed.example", "follower.example", *(f"h{number}.example" for number in range(50))):
         peers.observe_signed(host, 0, 0)
     seen = {peer.host for peer in peers.list_peers() if peer.last_seen_ms is not None}
-    assert peers.known_count() == 5
     assert seen == {"listed.example", "follower.example", "h47.example", "h48.example", "h49.example"}
 
 

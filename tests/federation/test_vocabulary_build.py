@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from federation.vocabulary import Follow, build, parse_activity
-from federation.vocabulary.contexts import BASE, VIDEO, VIEW, WATCH_ACTION
+from federation.vocabulary.contexts import BASE, PUBLIC, VIDEO, VIEW, WATCH_ACTION
 from foundation.clock import parse_iso_ms
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "peertube-6.3"
@@ -46,7 +46,7 @@ def test_a_total_is_peertubes_with_published() -> None:
             number=1,
             video_uuid=UUID,
             video=VIDEO_ID,
-            to=build.public_audience(*FOLLOWERS),
+            to=[PUBLIC, *FOLLOWERS],
             total=2,
             expires_ms=instant(theirs["expires"]),
             published_ms=instant("2026-11-22T05:40:50.766Z"),
@@ -77,7 +77,7 @@ def test_a_viewer_is_peertubes_with_published() -> None:
 def test_a_counted_view_is_peertubes() -> None:
     theirs = recorded(34)
     view_uuid = theirs["id"].rpartition("/")[2]
-    to = build.public_audience(*FOLLOWERS)
+    to = [PUBLIC, *FOLLOWERS]
     assert sent(build.view_counted(actor=ACTOR, number=1, view_uuid=view_uuid, video=VIDEO_ID, to=to)) == theirs
 
 

@@ -29,6 +29,7 @@ from federation.vocabulary import (
     build,
     parse_activity,
 )
+from federation.vocabulary.contexts import PUBLIC
 from federation.vocabulary.fast import read_fast
 from federation.vocabulary.parse import parse_strictly
 from foundation.clock import iso_ms
@@ -325,7 +326,7 @@ def test_what_we_build_we_read(total: int, yours: int | None, at_ms: int) -> Non
             number=3,
             video_uuid="u",
             video=WATCHED,
-            to=build.public_audience(f"{PEER}/followers"),
+            to=[PUBLIC, f"{PEER}/followers"],
             total=total,
             expires_ms=at_ms,
             published_ms=at_ms,
