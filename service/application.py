@@ -28,8 +28,8 @@ from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
 from service.house import House
+from service.html_pages import Pages
 from service.live_push import LivePush
-from service.pages import Pages
 from service.parts import views_api
 from service.scripts import Scripts
 from service.stats_page import StatsPage

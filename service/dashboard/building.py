@@ -47,7 +47,7 @@ def overview_of(house: House) -> Overview:
 def setup_dashboard(
     router: web.UrlDispatcher, house: House, *, desk: Desk, overview: Overview, examine: Examine, hooks: WebhookRoutes
 ) -> None:
-    """The templates and static files belong to ``service.pages``."""
+    """The templates and static files belong to ``service.html_pages``."""
     ground, config = house.ground, house.ground.config
     url, trusted = config.instance.url, config.listen.trusted_proxies
     worker = None if house.siblings is None else house.siblings.worker
