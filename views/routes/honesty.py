@@ -33,6 +33,7 @@ class ReportRules:
         token: ViewerToken | None,
         address: str,
         viewer: bytes,
+        video: int,
     ) -> Outcome | None:
         """Why this report counts for nothing; None when it counts."""
         if not self.count_owner and token is not None and token.owner:
@@ -44,6 +45,11 @@ class ReportRules:
             return Outcome.PREFETCH
         if self.is_crawler is not None and "User-Agent" in headers and self.is_crawler(headers["User-Agent"]):
             return Outcome.BOT
-        if self.crowding is not None and not self.crowding.admits(address, viewer):
+        if self.crowding is not None and not self.crowding.admits(address, viewer, video):
             return Outcome.TOO_MANY_SESSIONS
         return None
+
+    def left(self, address: str, viewer: bytes, video: int) -> None:
+        """It said so, or stands still: it is no viewer of its address any more."""
+        if self.crowding is not None:
+            self.crowding.left(address, viewer, video)

@@ -87,7 +87,7 @@ class PlayerRoutes:
             token = None if isinstance(token, Refused) else token
             user = None if token is None else token.user
             viewer, alternate = self._viewer(said.session_id, user, address)
-            ignored = None if said.leave else self._rules(request, principal, token, address, viewer)
+            ignored = None if said.leave else self._rules(request, principal, token, address, viewer, video.number)
             shed = None if shedding is None else await shedding.known(video, viewer, alternate, said)
             if shed is not None and ignored is None:
                 return self._refuse(refusal(shed))
@@ -106,6 +106,8 @@ class PlayerRoutes:
                     place=self._place(request),
                     player=said,
                 )
+                if said.leave or outcome is Outcome.NO_PROGRESS:
+                    self._rules.left(address, viewer, video.number)
             if self._seen is not None:
                 unbelieved = "X-Forwarded-For" in request.headers and address == request.remote
                 self._seen(said.session_id or viewer, address, forwarded=unbelieved)
