@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from handmade import NOW_MS, rsa_key
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from recorded import load_actor, load_exchange, minimal_origin
 
@@ -294,6 +294,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*actor()]), JSON))
 def test_no_document_is_too_much(changed: dict[str, Any]) -> None:
     assert isinstance(read_actor(actor(**changed)), ActorDocument | Refused)
