@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from service.app import Service
 from service.config import load_config
+from views.routes.playback_body import DOUBTFUL, OFF
 from views.telemetry.tables import telemetry_records
 
 PEERTUBE = {
@@ -71,6 +72,12 @@ async def tell(client: Client, path: str, body: object) -> Reply:
     return await client.ask("POST", path, body, admin=False)
 
 
+async def play(client: Client, *names: str) -> None:
+    for name in names:
+        for second in (0, 1):
+            assert (await client.heartbeat(name, second)).status == 204
+
+
 async def quality(client: Client, query: str = "", *, video: str = UUID) -> Any:
     reply = await client.ask("GET", f"/api/v1/videos/{video}/stats/playback{query}")
     assert reply.status == 200, reply
@@ -78,7 +85,7 @@ async def quality(client: Client, query: str = "", *, video: str = UUID) -> Any:
 
 
 async def test_what_players_say_becomes_what_a_streamer_reads(client: Client) -> None:
-    await client.watch("anna", "bea", "cora", "dora")
+    await play(client, "anna", "bea", "cora", "dora")
     for name, more in (("anna", {}), ("bea", {"height": 1080, "stalls": 1, "stalledTime": 2_000, "latency": 5_000})):
         said = {"sessionId": name, "duration": 10_000, "height": 720, "frames": 300, **more}
         reply = await tell(client, f"/api/v1/videos/{UUID}/playback", said)
@@ -103,9 +110,7 @@ async def test_what_players_say_becomes_what_a_streamer_reads(client: Client) ->
 
 
 async def test_the_share_of_viewers_it_stands_for(client: Client) -> None:
-    for name in ("anna", "bea", "cora", "dora"):
-        await client.heartbeat(name, 0)
-        await client.heartbeat(name, 1)
+    await play(client, "anna", "bea", "cora", "dora")
     await tell(client, f"/api/v1/videos/{UUID}/playback", {"sessionId": "anna", "duration": 10_000})
 
     async def is_there() -> bool:
@@ -114,6 +119,20 @@ async def test_the_share_of_viewers_it_stands_for(client: Client) -> None:
     await wait_until(is_there)
     said = await quality(client)
     assert (said["totalViewers"], said["representationPercent"]) == (4, 25.0)
+
+
+async def test_those_who_never_watched_do_not_write_the_sentence(client: Client) -> None:
+    await play(client, "anna")
+    for name in ("anna", "stranger", "other"):
+        await tell(client, f"/api/v1/videos/{UUID}/playback", {"sessionId": name, "duration": 10_000, "stalls": 3})
+
+    async def are_there() -> bool:
+        return bool((await quality(client))["viewers"] == 3)
+
+    await wait_until(are_there)
+    said = await quality(client)
+    assert (said["health"], said["totalViewers"]) == (DOUBTFUL, 1)
+    assert (said["representationPercent"], said["stalledViewersPercent"]) == (None, None)
 
 
 async def test_peertubes_metrics(client: Client) -> None:
@@ -140,6 +159,7 @@ async def test_peertubes_metrics(client: Client) -> None:
         ({"videoId": "00000000-0000-4000-8000-000000000009"}, 404),
         ({"videoId": "not a video"}, 400),
         ({"resolution": -1}, 400),
+        ({"resolution": 99_999}, 400),
         ({"playerMode": "vlc"}, 400),
     ],
 )
@@ -226,5 +246,6 @@ async def test_where_telemetry_is_off_nothing_is_looked_at(tmp_path: Path) -> No
         config = (await client.ask("GET", "/api/v1/config")).body
         assert config["openTelemetry"]["metrics"]["enabled"] is False
         await client.heartbeat("anna", 0)
-        assert (await quality(client))["viewers"] == 0
+        said = await quality(client)
+        assert (said["viewers"], said["health"]) == (0, OFF)
     await service.stop()

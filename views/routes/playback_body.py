@@ -7,18 +7,32 @@ from typing import Any
 from views.routes.stats_body import Answer
 from views.routes.tabular import Cell
 from views.telemetry.quality import Quality, Spread
+from views.telemetry.quality_book import HOUR_MS
+
+OFF = "Telemetry is off: what players say of how well it plays is not kept."
+DOUBTFUL = "More players say how well it plays than viewers watched: this cannot be relied on."
+NAMES_OF_ONE = 2
+"""A player that says it in both ways is known by its session and by its address."""
 
 
-def playback_answer(quality: Quality, total_viewers: int, as_of_ms: int) -> Answer:
-    """``total_viewers``: all of the same time, whether they said how it plays or not."""
-    whole = max(total_viewers, quality.viewers)
+def whole_hours(start_ms: int | None, end_ms: int | None) -> tuple[int | None, int | None]:
+    """What is said of playing is kept by the hour: who watched is asked of the same time."""
+    first_ms = None if start_ms is None else start_ms - start_ms % HOUR_MS
+    return first_ms, None if end_ms is None else end_ms - end_ms % HOUR_MS + HOUR_MS - 1
+
+
+def playback_answer(quality: Quality, total_viewers: int, as_of_ms: int, *, is_on: bool = True) -> Answer:
+    """``total_viewers``: all of the same time, whether they said how it plays or not. Anybody may say something without
+    watching: where far more do than watch there is no share and no sentence. ``is_on``: somebody asks players."""
+    doubtful = quality.viewers > NAMES_OF_ONE * total_viewers
+    health = DOUBTFUL if doubtful else quality.health
     numbers: dict[str, Any] = {
-        "health": quality.health,
+        "health": health if is_on or quality.viewers else OFF,
         "viewers": quality.viewers,
-        "totalViewers": whole,
-        "representationPercent": _percent(quality.viewers, whole),
+        "totalViewers": total_viewers,
+        "representationPercent": None if doubtful else _percent(min(quality.viewers, total_viewers), total_viewers),
         "stalledViewers": quality.stalled,
-        "stalledViewersPercent": _percent(quality.stalled, quality.viewers),
+        "stalledViewersPercent": None if doubtful else _percent(quality.stalled, quality.viewers),
         "errorViewers": quality.failed,
         "slowStartViewers": quality.slow,
         "droppingViewers": quality.dropping,

@@ -17,7 +17,7 @@ from foundation.principal import Role
 from foundation.problems import invalid_params
 from views.channel_totals import Channels, Seen
 from views.routes.access import Access
-from views.routes.playback_body import playback_answer
+from views.routes.playback_body import playback_answer, whole_hours
 from views.routes.replies import Handler, add_resource, guarded, refusal
 from views.routes.services import ViewsApi
 from views.routes.stats_body import agents_answer, crowded, overall_answer, retention_answer, timeseries_answer
@@ -123,7 +123,7 @@ class StatsRoutes:
 
         return handler
 
-    def playback(self, finder: Finder, book: QualityBook) -> Handler:
+    def playback(self, finder: Finder, book: QualityBook, *, is_on: bool) -> Handler:
         """How it plays for those whose players say so. Ours."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
@@ -132,9 +132,10 @@ class StatsRoutes:
                 return judged
             subject, bounds = judged
             assert subject.scope.videos is not None
-            quality = await book.quality(subject.scope.videos[0], *bounds.within)
-            overall = await self._statistics.overall(subject.scope, *bounds.within)
-            answer = playback_answer(quality, overall.total_viewers, book.as_of_ms)
+            within = whole_hours(*bounds.within)
+            quality = await book.quality(subject.scope.videos[0], *within)
+            overall = await self._statistics.overall(subject.scope, *within)
+            answer = playback_answer(quality, overall.total_viewers, book.as_of_ms, is_on=is_on)
             return answer.response(csv=bounds.csv)
 
         return handler
@@ -185,6 +186,8 @@ def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, statistics: 
         "/api/v1/server/stats/user-agent": routes.user_agents(instance),
     }
     if api.playback is not None:
-        handlers["/api/v1/videos/{id}/stats/playback"] = routes.playback(video, api.playback.book)
+        handlers["/api/v1/videos/{id}/stats/playback"] = routes.playback(
+            video, api.playback.book, is_on=api.playback.interval_ms is not None
+        )
     for path, handler in handlers.items():
         add_resource(router, path, {"GET": guarded(access, handler)})

@@ -35,7 +35,8 @@ MAX_COUNT = 10**6
 """Most that is believed of one sample."""
 
 _MOST = 2**53 - 1
-_MAX_HEIGHT = 100_000
+_MAX_HEIGHT = 8_640
+"""Of a picture of 16K."""
 _MAX_TRACK_CHARS = 64
 _WHOLE = "Should be an integer, 0 or more"
 
