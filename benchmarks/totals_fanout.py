@@ -21,7 +21,7 @@ from foundation.database import Database
 from foundation.metrics import Metrics
 from outbox.batching import Batch
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules
+from outbox.deliverer import Deliverer
 from outbox.durable_lane import DurableLane
 from outbox.lanes import Courier
 from outbox.log import ActivityLog
@@ -29,6 +29,7 @@ from outbox.posting import Outcome, Poster
 from outbox.retry import Meaning, RetryPolicy
 from outbox.round import Lanes
 from outbox.routing import Route
+from outbox.serving import DeliveryRules
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
@@ -20,10 +19,9 @@ from outbox.breaker import BreakerState
 from outbox.followers_due import FollowersDue
 from outbox.log import FOLLOWERS, ActivityLog
 from outbox.peer_notices import PeerNotices
-from outbox.places import Places
-from outbox.retry import RetryPolicy
 from outbox.round import Lanes, Round
 from outbox.routing import RouteBook
+from outbox.serving import STORE_WAIT_MS, DeliveryRules, Serving
 from outbox.soft_lanes import Numbers
 from outbox.standing import HostHealth, NoHealth, Standing, Standings, TroublePolicy
 from outbox.tells import TellBox
@@ -34,24 +32,8 @@ from views.ports import Notifier, NullNotifier, Tell
 
 _logger = logging.getLogger(__name__)
 
-STORE_WAIT_MS = 1_000
-"""How long to leave a database alone that did not answer."""
 HOUSEKEEPING_MS = 60_000
 MAX_WAIT_MS = 60_000
-STOP_WITHIN_S = 1.5
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryRules:
-    """``announce_within_ms`` as configured. At most ``concurrency`` healthy peers are served at once, and besides them
-    at most ``troubled`` of those whose last delivery failed."""
-
-    announce_within_ms: int = 3_000
-    concurrency: int = 200
-    troubled: int = 16
-    retry: RetryPolicy = field(default_factory=RetryPolicy)
-    soft_max_ms: int = 45_000
-    """The longest wait of totals and viewers in the first hour of an outage."""
 
 
 class Deliverer:
@@ -85,9 +67,7 @@ class Deliverer:
         self._slots = slots
         self._board = board
         self._book = book
-        self._rules = rules
         self._clock = clock
-        self._random = random
         self._peers = Standings(recall=self._health.recall)
         self._trouble = TroublePolicy(rules.retry, soft_max_ms=rules.soft_max_ms)
         self._due = FollowersDue(
@@ -98,7 +78,7 @@ class Deliverer:
             pulse_ms=rules.announce_within_ms // 3,
             moved=moved,
         )
-        self._round = Round(
+        round_ = Round(
             lanes=lanes,
             log=log,
             slots=slots,
@@ -108,16 +88,25 @@ class Deliverer:
             clock=clock,
             forget=self.forget,
         )
+        self._wake = asyncio.Event()
+        self._serving = Serving(
+            round_=round_,
+            rules=rules,
+            trouble=self._trouble,
+            health=self._health,
+            notices=self._notices,
+            clock=clock,
+            metrics=metrics,
+            random=random,
+            ended=self._wake.set,
+        )
         self._pulse_every_ms = max(1, rules.announce_within_ms // 3)
         self._pulse_ms = 0
         self._seen_seq = 0
         self._look = True
         self._look_back = False
         self._swept_ms = 0
-        self._wake = asyncio.Event()
-        self._healthy, self._troubled = Places(rules.concurrency), Places(rules.troubled)
         self._main: asyncio.Task[None] | None = None
-        self._rounds: dict[asyncio.Task[None], str] = {}
         self._crowded = metrics.counter("fediviews_tells_crowded_total", "Viewers to tell that found no room")
         metrics.gauge_from(
             "fediviews_delivery_breakers_open",
@@ -125,12 +114,6 @@ class Deliverer:
             lambda: self._peers.in_state(BreakerState.OPEN) + self._peers.in_state(BreakerState.HALF_OPEN),
         )
         metrics.gauge_from("fediviews_delivery_peers", "Peers with something to do or in trouble", self._peers.__len__)
-        metrics.gauge_from(
-            "fediviews_delivery_rounds_waiting",
-            "Peers that are due and find no place",
-            lambda: self._healthy.waiting + self._troubled.waiting,
-        )
-        self._rounds_metric = metrics.gauge("fediviews_delivery_rounds", "Peers being served now")
 
     # What is said
 
@@ -210,11 +193,7 @@ class Deliverer:
 
     async def stop(self) -> None:
         """Stop within two seconds; deliveries under way are broken off, to be repeated after the next start."""
-        tasks = [task for task in (self._main, *self._rounds) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=STOP_WITHIN_S)
+        await self._serving.stop(self._main)
         self._main = None
 
     async def _gained(self, _shard: int) -> None:
@@ -224,16 +203,12 @@ class Deliverer:
 
     async def _lost(self, shard: int) -> None:
         """Let rounds with the shard's hosts end: what arrived is written down before another process begins."""
-        rounds = [task for task, host in self._rounds.items() if shard_of(host, self._leases.shards) == shard]
-        if rounds:
-            _, late = await asyncio.wait(rounds, timeout=STOP_WITHIN_S)
-            for task in late:
-                task.cancel()
-        self._due.look_again()
 
         def theirs(host: str) -> bool:
             return shard_of(host, self._leases.shards) == shard
 
+        await self._serving.let_end(theirs)
+        self._due.look_again()
         try:
             await self._health.save(theirs)
         except StorageUnavailable:
@@ -301,7 +276,7 @@ class Deliverer:
         begin, next_ms = self._peers.due(lambda host: host in self._due or self._slots.has(host), now_ms)
         for host, peer in begin:
             if self._leases.holds(host):
-                self._begin(host, peer)
+                self._serving.begin(host, peer)
             else:
                 # Whoever serves it now looks for itself what it is owed.
                 peer.durable, peer.exception_ms = False, None
@@ -309,43 +284,3 @@ class Deliverer:
         wait_ms = MAX_WAIT_MS if next_ms is None else min(MAX_WAIT_MS, next_ms)
         due_ms = self._due.next_ms()
         return wait_ms if due_ms is None else min(wait_ms, due_ms - now_ms)
-
-    def _begin(self, host: str, peer: Standing) -> None:
-        peer.begins()
-        task = asyncio.create_task(self._serve(host, peer), name="delivery")
-        self._rounds[task] = host
-        task.add_done_callback(lambda done: self._rounds.pop(done, None))
-
-    async def _serve(self, host: str, peer: Standing) -> None:
-        arrived_ms = self._health.arrived_ms(host)
-        # Whoever hangs gets on without taking anything: the longer it does, the later its turn.
-        lane = self._troubled.place(-(arrived_ms or 0)) if peer.failures else self._healthy.place(arrived_ms is None)
-        failure, sent, ours = None, 0, ""
-        try:
-            async with lane:
-                with self._rounds_metric.track_inprogress():
-                    failure, sent = await self._round.serve(host, peer)
-        except StorageUnavailable:
-            peer.durable = True
-            ours = "storage_unavailable"
-        except Exception:
-            _logger.exception("a delivery round met a bug")
-            ours = "bug"
-        finally:
-            peer.busy = False
-        now_ms = self._clock.monotonic_ms()
-        if ours:
-            peer.broken_off(ours, STORE_WAIT_MS, now_ms)
-        elif failure is not None:
-            peer.failed(failure, self._trouble, self._random, now_ms)
-        elif sent:
-            peer.succeeded(now_ms)
-        else:
-            # Whatever was due is over: the host was not even asked.
-            peer.breaker.broken_off()
-        if sent:
-            self._health.arrived(host)
-        if failure is not None:
-            self._health.failed(host, failure.reason)
-        self._notices.look(host, peer)
-        self._wake.set()

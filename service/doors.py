@@ -23,7 +23,7 @@ from inbox.watching import Plausibility, WatchActionHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules
+from outbox.deliverer import Deliverer
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.elsewhere import Elsewhere
@@ -42,6 +42,7 @@ from outbox.report import DeliveryReports
 from outbox.retry import RetryPolicy
 from outbox.round import Lanes
 from outbox.routing import PeerRoutes
+from outbox.serving import DeliveryRules
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.totals import Board
 from service.directory import ServiceDirectory

@@ -24,7 +24,7 @@ from inbox.sender import Sender
 from inbox.viewing import ViewHandler
 from outbox.announcer import OutboxAnnouncer
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules
+from outbox.deliverer import Deliverer
 from outbox.durable_lane import DurableLane
 from outbox.inboxes import InboxDirectory
 from outbox.lanes import Courier
@@ -33,6 +33,7 @@ from outbox.posting import Outcome, Poster
 from outbox.retry import Meaning, RetryPolicy, meaning
 from outbox.round import Lanes
 from outbox.routing import PeerRoutes
+from outbox.serving import DeliveryRules
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard

@@ -20,7 +20,7 @@ from foundation.metrics import Metrics
 from outbox.announcer import OutboxAnnouncer
 from outbox.batching import BatchMemory
 from outbox.cadence import TotalsPolicy
-from outbox.deliverer import Deliverer, DeliveryRules
+from outbox.deliverer import Deliverer
 from outbox.discovery import Discovery
 from outbox.durable_lane import DurableLane
 from outbox.events import OutboxEvents
@@ -37,6 +37,7 @@ from outbox.queues import Queues
 from outbox.report import DeliveryReports
 from outbox.round import Lanes
 from outbox.routing import PeerRoutes
+from outbox.serving import DeliveryRules
 from outbox.soft_lanes import Numbers, TellLane, Told, TotalsLane, VideoOf
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard

@@ -22,8 +22,8 @@ from foundation.database import Database
 from foundation.errors import Refused
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
-from outbox.deliverer import DeliveryRules
 from outbox.retry import RetryPolicy
+from outbox.serving import DeliveryRules
 from views.catalog import Catalog
 from views.listing import VideoFilter, VideoPage
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
