@@ -32,6 +32,9 @@ MAX_KEPT = 100
 MAX_AGE_MS = 90 * 86_400_000
 """The oldest stay taken; PeerTube tells of one within two hours, and we retry for a week."""
 
+MAX_STAY_MS = 7 * 86_400_000
+"""The longest stay at a recorded video, pauses and loops included."""
+
 _COUNTRY = re.compile(r"[A-Z]{2}", re.ASCII)
 _MAX_SUBDIVISION = 100
 
@@ -108,6 +111,8 @@ def judge(
     start_ms, end_ms = action.start_ms + offset_ms, action.end_ms + offset_ms
     if end_ms < start_ms or end_ms > now_ms + rules.clock_skew_ms or start_ms < now_ms - MAX_AGE_MS:
         return drop(InboxReason.IMPLAUSIBLE_DATES, "it ends before it began, lies ahead of us, or is too old")
+    if end_ms - start_ms > MAX_STAY_MS and not video.is_live:
+        return drop(InboxReason.IMPLAUSIBLE_DATES, "nobody stays at a recorded video for more than a week")
     sections = _sections(action, video)
     if isinstance(sections, Refused):
         return sections

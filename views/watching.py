@@ -19,6 +19,10 @@ from views.stats.traits import cleaned, pack
 
 HOUR_MS = 3_600_000
 
+SHORT_S = 60
+"""A video that is no longer may play on and on and be at the same second at every report, whose interval is a multiple
+of its length: there, the same position proves nothing."""
+
 
 class Outcome(enum.Enum):
     """What became of a report, as a view. Every one of them is a success to the player."""
@@ -229,9 +233,14 @@ class Watching:
         return viewer, blob
 
     async def _stands_still(self, video: Video, viewer: bytes, blob: bytes, position_s: int, now_ms: int) -> bool:
-        """Of a live stream the position says nothing: some players have none there."""
+        """Of a live stream the position says nothing: some players have none there. Nor does it of a short loop."""
         limit_ms = self._rules.still_after_ms
-        if limit_ms is None or video.is_live or still_for_ms(blob, position_s, now_ms) < limit_ms:
+        if (
+            limit_ms is None
+            or video.is_live
+            or video.duration_s <= SHORT_S
+            or still_for_ms(blob, position_s, now_ms) < limit_ms
+        ):
             return False
         # Its stay goes on, so that it does not come back as another one.
         await self._progress.put(video.number, viewer, blob, now_ms + self._rules.progress_lifetime_ms)

@@ -19,7 +19,7 @@ from foundation.clock import ManualClock, iso_ms, parse_iso_ms
 from foundation.database import Database
 from foundation.errors import Refused
 from foundation.ratelimit import WindowLimiter
-from inbox.watching import MAX_AGE_MS, MAX_KEPT, MAX_SENT, Plausibility, WatchActionHandler, judge, merge
+from inbox.watching import MAX_AGE_MS, MAX_KEPT, MAX_SENT, MAX_STAY_MS, Plausibility, WatchActionHandler, judge, merge
 from views.model import Privacy, Video
 from views.stats.model import Stay, Traits
 
@@ -175,6 +175,7 @@ HOSTILE: list[tuple[str, dict[str, Any], str]] = [
     ("ends before it begins", {"endTime": iso_ms(NOW_MS - 75_001)}, "implausible_dates"),
     ("tomorrow", {"startTime": iso_ms(NOW_MS + DAY_MS), "endTime": iso_ms(NOW_MS + DAY_MS)}, "implausible_dates"),
     ("ends tomorrow", {"endTime": iso_ms(NOW_MS + DAY_MS)}, "implausible_dates"),
+    ("for months", {"startTime": iso_ms(NOW_MS - 89 * DAY_MS)}, "implausible_dates"),
     ("long ago", {"startTime": iso_ms(NOW_MS - MAX_AGE_MS - 1)}, "implausible_dates"),
     ("no zone", {"startTime": "2026-01-01T00:00:00"}, "bad_watch_action"),
     ("no date", {"endTime": "yesterday"}, "bad_watch_action"),
@@ -226,7 +227,11 @@ TAKEN: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"startTime": iso_ms(NOW_MS + 1), "endTime": iso_ms(NOW_MS + 60_000)},
         {"start_ms": NOW_MS, "end_ms": NOW_MS},
     ),
-    ("weeks ago", {"startTime": iso_ms(NOW_MS - MAX_AGE_MS)}, {"start_ms": NOW_MS - MAX_AGE_MS}),
+    (
+        "weeks ago",
+        {"startTime": iso_ms(NOW_MS - MAX_AGE_MS), "endTime": iso_ms(NOW_MS - MAX_AGE_MS + MAX_STAY_MS)},
+        {"start_ms": NOW_MS - MAX_AGE_MS, "end_ms": NOW_MS - MAX_AGE_MS + MAX_STAY_MS},
+    ),
 ]
 
 

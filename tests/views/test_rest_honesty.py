@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 from aiohttp.test_utils import TestClient
-from rest_house import HOST, LIVE, VOD, House, build
+from rest_house import HOST, LIVE, SHORT, VOD, House, build
 
 from foundation.clock import ManualClock
 from foundation.database import Database
@@ -124,6 +124,15 @@ async def test_who_stands_still_for_long_has_left(client: TestClient, house: Hou
     assert await house.viewers(VOD) == 0
     assert await said(client, "still", 10) == "ignored: watch_time"
     assert await house.viewers(VOD) == 1
+
+
+async def test_a_short_loop_may_be_at_the_same_second_at_every_report(
+    client: TestClient, house: House, clock: ManualClock
+) -> None:
+    for _ in range(50):
+        assert await said(client, "loop", 3, video=SHORT) == "ignored: watch_time"
+        clock.advance(30_000)
+    assert await house.viewers(SHORT) == 1
 
 
 async def test_a_jump_to_where_it_stood_is_no_progress(client: TestClient, house: House, clock: ManualClock) -> None:
