@@ -180,6 +180,20 @@ def _sim(arguments: argparse.Namespace) -> int:
         split=not arguments.no_split,
         off_s=arguments.off,
     )
+    taken = {
+        "instances": plan.instances,
+        "peertubes": len(plan.peertubes),
+        "viewers": plan.viewers,
+        "minutes": plan.minutes,
+        "loss": plan.loss,
+        "off": plan.off_ms // 1_000,
+    }
+    for option, bound in taken.items():
+        if getattr(arguments, option) != bound:
+            print(
+                f"--{option} {getattr(arguments, option)} cannot be simulated: the nearest is {bound}", file=sys.stderr
+            )
+            return 2
     return sim(plan)
 
 

@@ -184,6 +184,23 @@ def test_the_command_reports_and_its_status_says_whether_they_agreed(
     assert "one shows 1\nTHE NUMBERS DIFFER" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "nearest"),
+    [
+        ("loss", "2.0", "0.9"),
+        ("loss", "-1.0", "0.0"),
+        ("instances", "0", "1"),
+        ("minutes", "1", "5"),
+        ("viewers", "0", "1"),
+    ],
+)
+def test_what_cannot_be_simulated_is_said(
+    capsys: pytest.CaptureFixture[str], option: str, value: str, nearest: str
+) -> None:
+    assert main(["sim", f"--{option}", value]) == 2
+    assert capsys.readouterr().err == f"--{option} {value} cannot be simulated: the nearest is {nearest}\n"
+
+
 def test_options_are_brought_within_bounds() -> None:
     plan = plan_of(instances=10**9, peertubes=-1, viewers=0, minutes=0, loss=7.0, seed=1)
     assert (plan.instances, plan.peertubes, plan.viewers, plan.minutes, plan.loss) == (MAX_INSTANCES, (), 1, 5, 0.9)
