@@ -48,6 +48,9 @@ class Policies:
         policy = self._listed.get(host)
         return None if policy is None else policy.blocked
 
+    def is_own(self, host: str) -> bool:
+        return host == self._own_host
+
     def may_speak(self, host: str) -> Refused | None:
         """None, or ``blocked`` (403), ``not_listed`` (403), ``own_host`` (401)."""
         if self.is_blocked(host):

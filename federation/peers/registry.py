@@ -34,6 +34,7 @@ NODEINFO_PATIENCE_MS = 1_800_000
 
 _CONFIG_ALLOWS = Refused("config_decides", "the configuration says block: false for this host: change it there", 409)
 _CONFIG_BLOCKS = Refused("config_decides", "the configuration blocks this host: change it there", 409)
+_OURS = Refused("bad_host", "this is our own host", 400)
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
 
@@ -144,7 +145,9 @@ class Peers:
             self._events.peer_blocked(host)
 
     def contradicts(self, host: str, *, block: bool) -> Refused | None:
-        """``config_decides`` (409) where the configuration says the contrary."""
+        """``config_decides`` (409) where the configuration says the contrary, ``bad_host`` (400) for our own host."""
+        if self._policies.is_own(host):
+            return _OURS
         decided = self._policies.decided(host)
         if decided is None or decided is block:
             return None

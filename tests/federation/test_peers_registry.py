@@ -386,3 +386,10 @@ async def test_how_a_host_wants_requests_signed_is_kept(make: Callable[..., Peer
     assert again.signing.way("old.example") is Way.CAVAGE
     clock.advance(8 * 86_400_000)
     assert again.signing.way("new.example") is Way.CAVAGE
+
+
+async def test_nobody_blocks_or_allows_our_own_host(make: Callable[..., Peers], news: News) -> None:
+    peers = make()
+    assert reason(await peers.block("our.example")) == "bad_host"
+    assert reason(await peers.allow("our.example")) == "bad_host"
+    assert (news.told, peers.list_peers()) == ([], [])
