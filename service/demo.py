@@ -7,6 +7,9 @@ temporary directory. Lifetimes are seconds instead of minutes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import os
 import random
 import socket
 import sys
@@ -37,11 +40,20 @@ MAX_VIEWERS = 5_000
 MAX_SECONDS = 3_600
 
 
+PORTS = range(10_000, 20_000)
+"""Below those that the system gives to whoever asks for any: nobody is given one of these between look and use."""
+
+_looked_at = itertools.count(os.getpid() * 5_003)
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port that nobody listens on, another one each time."""
+    for _ in PORTS:
+        port = PORTS[next(_looked_at) % len(PORTS)]
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("no port is free")
 
 
 def demo_config(name: str, port: int, others: Sequence[int], directory: Path) -> Config:

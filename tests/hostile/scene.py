@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from wire import Answer, raw_request, send_raw
 from foundation.clock import ManualClock
 from foundation.errors import Refused
 from service.app import Service
+from service.demo import free_port as free_port
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
@@ -154,13 +154,6 @@ class Scene:
 
     async def is_well(self) -> bool:
         return (await self.rest("GET", "/healthz")).status == 200
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 Build = Callable[..., Awaitable[Scene]]
