@@ -13,13 +13,15 @@ from foundation.errors import ConfigError, Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.shedding import Shedder
 from service.application import Application
+from service.building.federation_tower import policy_of
+from service.building.ground import Ground
+from service.building.house import House
+from service.building.principals import signed_clients
 from service.config import Config, reloadable_changes, restart_changes, with_reloadable
 from service.hooks import hooks_of
-from service.house import House, signed_clients
 from service.listening import ConnectionLimits, bound_connections, room_for
 from service.logs import server_logger
 from service.others import Others
-from service.parts import Ground, policy_of
 from service.stores import live_stores, open_database, spool_of
 from service.tasks import TaskRunner
 from service.together import together

@@ -23,14 +23,14 @@ from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
 from service import VERSION, admin_routes, health, nowhere, openapi, overview_routes
 from service.applications import ApplicationViews
+from service.building.house import House
+from service.building.views_api import views_api
 from service.dashboard.building import desk_of, overview_of, setup_dashboard
 from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
-from service.house import House
 from service.html_pages import Pages
 from service.live_push import LivePush
-from service.parts import views_api
 from service.scripts import Scripts
 from service.stats_page import StatsPage
 from views import routes as views_routes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from foundation.clock import Clock
-from service.parts import ViewsTower
+from service.building.views_tower import ViewsTower
 from views.model import Video
 
 _PREFIX = "application:"

@@ -19,8 +19,8 @@ from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import ConfigError, Refused
 from foundation.metrics import Metrics
+from service.building.viewer_secret import viewer_secret
 from service.config import Config
-from service.parts import SECRET_FILE
 from service.stores import open_database
 from service.websites import backfill_of, sites_of
 from views.bots import Crawlers
@@ -30,7 +30,7 @@ from views.pages.model import Site
 from views.pages.sources.access_log import AccessLog
 from views.pages.sources.record import Source
 from views.pages.sources.table import Table
-from views.sessions import Identity, load_or_create_secret
+from views.sessions import Identity
 
 BAR_WIDTH = 30
 
@@ -51,7 +51,7 @@ async def backfill(config: Config, wish: Wish) -> int:
     clock = SystemClock()
     database = await open_database(config, clock, Metrics())
     try:
-        secret = load_or_create_secret(config.storage.directory / SECRET_FILE)
+        secret = viewer_secret(config.storage.directory)
         work = backfill_of(config, clock, database, Identity(secret, clock, config.views.trust_viewer_session_id))
         if wish.file is None:
             return await _follow(work.recount(anew=wish.recount), wish.as_json)

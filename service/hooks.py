@@ -13,9 +13,9 @@ from outbox.webhooks.hooks import Hook
 from outbox.webhooks.notifier import Webhooks
 from outbox.webhooks.queue import Settled
 from outbox.webhooks.sender import Tried, WebhookSender
-from service import VERSION
+from service.building.ground import Ground
+from service.building.user_agent import user_agent
 from service.config import Config, Webhook
-from service.parts import USER_AGENT, Ground
 from views.telemetry.service import TelemetryService
 from views.telemetry.subjects import WebhookInfo
 
@@ -58,7 +58,7 @@ def hooks_of(config: Config) -> list[Hook]:
 
 
 def posting(config: Config, clock: Clock, metrics: Metrics) -> Posting:
-    agent = USER_AGENT.format(version=VERSION, url=str(config.instance.url))
+    agent = user_agent(str(config.instance.url))
 
     def client(name: str, *, private: bool) -> HttpClient:
         return HttpClient(

@@ -7,9 +7,12 @@ import logging
 
 from foundation.errors import ConfigError
 from service import overload
-from service.doors import Entrance, Outbox, Outlet
-from service.late import LateEvents
-from service.parts import FederationTower, Ground, ViewsTower
+from service.building.door_in import Entrance
+from service.building.door_out import Outbox, Outlet
+from service.building.federation_tower import FederationTower
+from service.building.ground import Ground
+from service.building.late import LateEvents
+from service.building.views_tower import ViewsTower
 from service.tasks import Task
 from views.model import Video
 from views.resume import WRITE_EVERY_MS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from aiohttp import web
 
 from foundation.web import client_address
-from service.parts import Ground, ViewsTower
+from service.building.ground import Ground
+from service.building.views_tower import ViewsTower
 from service.workers.siblings import Siblings
 from views.model import Video
 from views.routes.live_videos import PATH, LiveVideos

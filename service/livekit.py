@@ -10,8 +10,9 @@ from inbox.livekit.participants import Participants
 from inbox.livekit.presence import RoomPresence
 from inbox.livekit.receiver import LivekitReceiver
 from inbox.livekit.telling import RoomTelling
+from service.building.ground import Ground
+from service.building.views_tower import ViewsTower
 from service.config import Config
-from service.parts import Ground, ViewsTower
 from service.tasks import Task
 
 PURGE_EVERY_MS = 600_000

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from service.house import House
+from service.building.house import House
+from service.building.views_tower import VIDEO_NEWS
 from service.live_push import LivePush
-from service.parts import VIDEO_NEWS
 from service.tasks import Task
 
 PEER_NEWS = "peers"

@@ -6,15 +6,14 @@ from aiohttp import web
 
 from foundation.web import client_address
 from outbox.webhooks.routes import WebhookRoutes
+from service.building.house import House
+from service.building.viewer_secret import viewer_secret
 from service.dashboard.actions import DashboardActions
 from service.dashboard.guard import Guard
 from service.dashboard.pages import DashboardPages, Examine
 from service.dashboard.sessions import Sessions
 from service.desk import Desk
-from service.house import House
 from service.overview import Overview
-from service.parts import SECRET_FILE
-from views.sessions import load_or_create_secret
 
 
 def desk_of(house: House) -> Desk:
@@ -52,7 +51,7 @@ def setup_dashboard(
     url, trusted = config.instance.url, config.listen.trusted_proxies
     worker = None if house.siblings is None else house.siblings.worker
     guard = Guard(
-        Sessions(load_or_create_secret(config.storage.directory / SECRET_FILE), house.tokens, ground.clock),
+        Sessions(viewer_secret(config.storage.directory), house.tokens, ground.clock),
         ground.clock,
         ground.metrics,
         address=lambda request: client_address(request, trusted),

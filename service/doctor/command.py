@@ -17,11 +17,11 @@ from foundation.database import Database
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
-from service import VERSION
+from service.building.federation_tower import instance_identity
+from service.building.user_agent import user_agent
 from service.config import SQLITE_FILE, Config
 from service.doctor.examination import examine, worst
 from service.doctor.model import Finding, Status, Surroundings
-from service.parts import USER_AGENT, instance_identity
 from service.terminal import Colour, painted
 
 _COLOURS = {Status.OK: Colour.GREEN, Status.WARNING: Colour.YELLOW, Status.FAILED: Colour.RED}
@@ -64,7 +64,7 @@ async def surroundings_of(config: Config) -> AsyncIterator[Surroundings]:
             Metrics(),
             allow_private_addresses=config.federation.allow_private_addresses,
             allow_http=config.federation.allow_http,
-            user_agent=USER_AGENT.format(version=VERSION, url=config.instance.url),
+            user_agent=user_agent(str(config.instance.url)),
         )
         stack.push_async_callback(http.close)
         database, problem = await _database(config, clock)

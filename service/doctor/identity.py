@@ -11,9 +11,9 @@ import msgspec
 
 from federation.own_keys import ED25519_NAME, RSA_NAME, key_files
 from foundation.errors import FetchFailed, Refused
+from service.building.viewer_secret import SECRET_FILE
 from service.config.admin_token import FILE_NAME
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
-from service.parts import SECRET_FILE
 
 _OTHERS = 0o077
 _NAME, _WEBFINGER, _FILES = "name", "webfinger", "secret files"

@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from federation.keys import load_public_key
-from foundation.errors import ConfigError, Refused, StorageUnavailable
-from foundation.principal import Principal, Role
+from foundation.errors import StorageUnavailable
+from foundation.principal import Role
 from foundation.tokens import TokenBook, TokenGrant
-from outbox.client_auth import ClientAuthenticator, SignedClient
-from service.config import Config, Token, generate_admin_token
+from outbox.client_auth import ClientAuthenticator
+from service.building.door_in import entrance
+from service.building.door_out import outbox, outlet
+from service.building.federation_tower import federation_tower
+from service.building.ground import Ground
+from service.building.late import Late, LateEvents
+from service.building.principals import grants_of, signed_clients
+from service.building.views_tower import ViewsTower, views_tower
+from service.config import Config, generate_admin_token
 from service.directory import ServiceDirectory
-from service.doors import entrance, outbox, outlet
 from service.hooks import posting, telling, webhooks
 from service.housekeeping import Housekeeping
-from service.late import Late, LateEvents
 from service.livekit import livekit_house
-from service.parts import Ground, ViewsTower, federation_tower, grants_of, views_tower
 from service.peer_gauges import PeerGauges
 from service.scopes import ScopeGauges
 from service.workers.siblings import Siblings, Worker
@@ -110,15 +113,3 @@ class House:
                     await refresh()
             except (StorageUnavailable, TimeoutError) as problem:
                 _log.debug("gauges keep their last values: %s", problem)
-
-
-def signed_clients(tokens: tuple[Token, ...]) -> list[SignedClient]:
-    """Those tokens that may ask by signatures. Raises ConfigError."""
-    clients: list[SignedClient] = []
-    for index, token in enumerate(tokens):
-        if token.public_key is not None:
-            key = load_public_key(token.public_key)
-            if isinstance(key, Refused):
-                raise ConfigError(f"tokens[{index}].public_key", key.detail)
-            clients.append(SignedClient(Principal(token.name, token.role, frozenset(token.channels)), key))
-    return clients
