@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from servers import PostgreSQLServer, RedisCluster, RedisServer, postgresql_server, redis_cluster, redis_server
-from servers.existing import (
+from support.servers import PostgreSQLServer, RedisCluster, RedisServer, postgresql_server, redis_cluster, redis_server
+from support.servers.existing import (
     CLUSTER_VARIABLE,
     REDIS_VARIABLE,
     ExistingPostgreSQL,

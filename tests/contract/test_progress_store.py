@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
-from servers.existing import LiveServer
+from support.servers.existing import LiveServer
 
 from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from servers.existing import LiveServer
 from sqlalchemy import func, select
+from support.servers.existing import LiveServer
 
 from foundation.clock import ManualClock
 from foundation.database import Database

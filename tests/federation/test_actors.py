@@ -9,7 +9,7 @@ import pytest
 from handmade import NOW_MS, rsa_key
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from recorded import load_actor, load_exchange, minimal_origin
+from support.recorded import load_actor, load_exchange, minimal_origin
 
 from federation.actors import ACCEPT, ActorClient, ActorDocument, read_actor
 from federation.keys import KeyPair

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from recorded import Exchange, exchange_names, load_exchange, load_key
+from support.recorded import Exchange, exchange_names, load_exchange, load_key
 
 from federation.signatures.cavage import find_signature, parse_signature
 from federation.signatures.digest import sha256_digest

@@ -25,7 +25,7 @@ from handmade import ACTOR, BODY, HOST, KEY_ID, NOW_MS, PROFILE, ed25519_key, re
 from handmade import make as make_cavage
 from hypothesis import given
 from hypothesis import strategies as st
-from messages import INPUT, SIGNED, content_digest, message_headers, sign_by
+from support.message_signatures import INPUT, SIGNED, content_digest, message_headers, sign_by
 
 from federation.keys import RemoteKey
 from federation.signatures.cavage import joined_fields

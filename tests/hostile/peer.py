@@ -19,8 +19,8 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from messages import content_digest, message_headers, sign_by
-from wire import Answer, raw_request, send_raw
+from support.message_signatures import content_digest, message_headers, sign_by
+from support.wire import Answer, raw_request, send_raw
 
 from federation.signatures.digest import sha256_digest
 from foundation.clock import Clock, iso_ms

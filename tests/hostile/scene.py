@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hostile.peer import FakePeer
-from wire import Answer, raw_request, send_raw
+from support.wire import Answer, raw_request, send_raw
 
 from foundation.clock import ManualClock
 from foundation.errors import Refused

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wire import Answer
+from support.wire import Answer
 
 if TYPE_CHECKING:
     from hostile.scene import Scene

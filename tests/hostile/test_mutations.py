@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from hostile.scene import Build, Scene
-from recorded import exchange_names, load_exchange
+from support.recorded import exchange_names, load_exchange
 
 ODD: list[Any] = [
     None,

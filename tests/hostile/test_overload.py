@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from hostile.scene import Build, Scene
-from wire import Answer
+from support.wire import Answer
 
 from service.overload import LoadGauge
 

@@ -13,7 +13,7 @@ from typing import Any
 from hostile.peer import ACTIVITY_JSON, SIGNED
 from hostile.scene import BODY_LIMIT, Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Act, Row, check, rows
-from wire import Answer, raw_request
+from support.wire import Answer, raw_request
 
 from federation.signatures.digest import sha256_digest
 

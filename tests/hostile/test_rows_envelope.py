@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from hostile.peer import PARAMS, SIGNED, public_pem
 from hostile.scene import Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Act, Row, check, rows
-from wire import Answer, raw_request
+from support.wire import Answer, raw_request
 
 from foundation.httpdate import format_http_date
 

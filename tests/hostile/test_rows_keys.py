@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hostile.peer import ACTIVITY_JSON, PARAMS, FakePeer, public_pem, rsa_key
 from hostile.scene import Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Act, Row, check, rows
-from wire import Answer
+from support.wire import Answer
 
 from federation.peers import Apply
 from foundation import dialing

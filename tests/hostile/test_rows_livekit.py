@@ -9,8 +9,8 @@ from typing import Any
 import jwt
 import pytest
 from hostile.scene import BODY_LIMIT, UUID, Build, Scene
-from livekit_server import KEY, ROOM, SECRET, LivekitServer
-from wire import Answer
+from support.livekit_server import KEY, ROOM, SECRET, LivekitServer
+from support.wire import Answer
 
 from foundation.body_token import vouch
 from service.config import Livekit, LivekitKey, LivekitRoom, Secret

@@ -15,8 +15,8 @@ from hostile.peer import SIGNED as CAVAGE
 from hostile.peer import public_pem
 from hostile.scene import Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Row, check, rows
-from messages import INPUT, SIGNED, content_digest
-from wire import Answer
+from support.message_signatures import INPUT, SIGNED, content_digest
+from support.wire import Answer
 
 HOUR_S = 3_600
 RANDOM = base64.b64encode(bytes(range(256))).decode()

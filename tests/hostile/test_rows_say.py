@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hostile.scene import BATCH, FOREIGN_UUID, PRIVATE_UUID, TOTAL, Build, Scene
 from hostile.table import ACCEPTED, ONE_VIEWER, Act, Row, check, rows
-from wire import Answer
+from support.wire import Answer
 
 from foundation.clock import iso_ms
 from service.config import ImportUnknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from inbox_house import REMOTE_UUID, UUID, House, actor_document, video_document
+from support.inbox_house import REMOTE_UUID, UUID, House, actor_document, video_document
 
 from federation.keys import KeyPair, RemoteKey
 from federation.peers import EVERYTHING, FollowState, PeerPolicy

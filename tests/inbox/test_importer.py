@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from inbox_house import REMOTE_UUID, UUID, House, actor_document, video_document
+from support.inbox_house import REMOTE_UUID, UUID, House, actor_document, video_document
 
 from federation.peers import PeerPolicy
 from federation.signatures.reasons import SignatureReason, refuse

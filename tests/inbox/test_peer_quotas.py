@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from inbox_house import UUID, House
+from support.inbox_house import UUID, House
 
 from federation.peers import PeerLimits, PeerPolicy
 from federation.vocabulary import Collection, View

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestServer
-from inbox_house import House
-from recorded import Exchange, exchange_names, load_actor, load_exchange
-from wire import Answer, raw_request, send_raw
+from support.inbox_house import House
+from support.recorded import Exchange, exchange_names, load_actor, load_exchange
+from support.wire import Answer, raw_request, send_raw
 
 from federation.peers import PeerPolicy
 from foundation.clock import ManualClock

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from inbox_house import House, actor_document
+from support.inbox_house import House, actor_document
 
 from federation.keys import KeyPair
 from federation.vocabulary import Accept, Follow, Reject, Undo

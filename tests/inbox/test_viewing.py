@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from inbox_house import MAX_EXPIRES_MS, REMOTE_UUID, UUID, House, video_document
+from support.inbox_house import MAX_EXPIRES_MS, REMOTE_UUID, UUID, House, video_document
 
 from federation.peers import EVERYTHING, PeerPolicy
 from federation.vocabulary import View

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from inbox_house import REMOTE_UUID, UUID, House
-from recorded import load_exchange, minimal_origin
+from support.inbox_house import REMOTE_UUID, UUID, House
+from support.recorded import load_exchange, minimal_origin
 
 from federation.peers import EVERYTHING, PeerPolicy
 from federation.vocabulary import Create, Section, WatchActionObject, parse_activity

@@ -17,8 +17,8 @@ import aiohttp
 from aiohttp import web
 from hostile.peer import FakePeer, public_pem
 from integration.house import Reply
-from recorded import load_exchange
-from wire import Answer
+from support.recorded import load_exchange
+from support.wire import Answer
 
 from federation.signatures.digest import sha256_digest
 

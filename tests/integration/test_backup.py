@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from integration.conftest import Spawn
-from servers.postgresql import PostgreSQLServer
 from sqlalchemy import text
+from support.servers.postgresql import PostgreSQLServer
 
 from foundation.clock import SystemClock
 from foundation.database import Database

@@ -13,7 +13,7 @@ from integration.conftest import Spawn
 from integration.house import UUID, Client, Process, wait_until
 from integration.peertube import PeerTube
 from integration.test_restart import Load
-from servers import PostgreSQLServer, postgresql_server
+from support.servers import PostgreSQLServer, postgresql_server
 
 from federation.vocabulary import Follow, build
 

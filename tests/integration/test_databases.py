@@ -7,7 +7,7 @@ import signal
 import pytest
 from integration.conftest import MakeInstance, Spawn
 from integration.house import NOWHERE, wait_until
-from servers import RedisServer
+from support.servers import RedisServer
 
 pytestmark = pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 

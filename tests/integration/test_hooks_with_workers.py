@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from integration.conftest import Spawn
 from integration.house import ROOT, UUID, Client, Process, command, holds, wait_until
-from livekit_server import KEY as LIVEKIT_KEY
-from livekit_server import ROOM, LivekitServer, sign
-from livekit_server import SECRET as LIVEKIT_SECRET
-from receiver import KEY, SECRET, Receiver
-from servers import RedisServer
+from support.livekit_server import KEY as LIVEKIT_KEY
+from support.livekit_server import ROOM, LivekitServer, sign
+from support.livekit_server import SECRET as LIVEKIT_SECRET
+from support.servers import RedisServer
+from support.webhook_receiver import KEY, SECRET, Receiver
 
 AT_ONCE = 40
 

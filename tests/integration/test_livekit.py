@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from integration.conftest import MakeInstance, Spawn, befriend
 from integration.house import UUID, Client, Instance, holds, wait_until
-from livekit_server import KEY, ROOM, SECRET, LivekitServer, sign
+from support.livekit_server import KEY, ROOM, SECRET, LivekitServer, sign
 
 from service.config import Livekit, LivekitKey, LivekitRoom, Secret
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from integration.conftest import Spawn
 from integration.house import ROOT, Client, Process, command, wait_until
-from servers import RedisServer
+from support.servers import RedisServer
 
 BLOG = "blog.example"
 NEW = {"Connection": "close"}

@@ -11,10 +11,10 @@ import pytest
 from integration.conftest import MakeInstance, Spawn, befriend
 from integration.house import UUID, Instance, wait_until
 from integration.peertube import PeerTube
-from livekit_server import KEY as LIVEKIT_KEY
-from livekit_server import ROOM, LivekitServer, sign
-from livekit_server import SECRET as LIVEKIT_SECRET
-from receiver import KEY, SECRET, Receiver
+from support.livekit_server import KEY as LIVEKIT_KEY
+from support.livekit_server import ROOM, LivekitServer, sign
+from support.livekit_server import SECRET as LIVEKIT_SECRET
+from support.webhook_receiver import KEY, SECRET, Receiver
 
 from foundation.clock import SystemClock
 from service.config import Config, Livekit, LivekitKey, LivekitRoom, Secret, Webhook

@@ -17,7 +17,7 @@ import pytest
 from integration.conftest import Spawn
 from integration.house import OTHER_UUID, POLL_S, UUID, Client, Process, command, holds, run, wait_until
 from integration.peertube import VIDEO, PeerTube
-from servers import PostgreSQLServer, RedisServer
+from support.servers import PostgreSQLServer, RedisServer
 
 LEASE_S = 1.0
 WORKERS = 2

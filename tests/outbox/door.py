@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from one_key import OneKey
+from support.one_key import OneKey
 
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity

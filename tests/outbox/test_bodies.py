@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import ROOT
+from support.recorded import ROOT
 
 from federation.vocabulary.build import encode, view_total
 from federation.vocabulary.contexts import ALL

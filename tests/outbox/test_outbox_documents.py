@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 from house import US, UUIDS
-from recorded import ROOT
+from support.recorded import ROOT
 
 from federation.documents import InstanceIdentity
 from federation.vocabulary import VideoObject, read_video_document

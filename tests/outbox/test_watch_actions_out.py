@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiohttp import web
 from house import PEERTUBE, US, FakePeer, House, MakeHouse, MakePeer
-from recorded import load_exchange, minimal_origin
+from support.recorded import load_exchange, minimal_origin
 
 from federation.documents import InstanceIdentity
 from federation.vocabulary import Create, WatchActionObject, build, parse_activity

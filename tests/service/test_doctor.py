@@ -17,9 +17,9 @@ from integration.conftest import instance as instance
 from integration.conftest import key_directories as key_directories
 from integration.conftest import stack as stack
 from integration.house import TOKEN, UUID, Instance
-from receiver import KEY, SECRET, Receiver
-from servers import RedisServer, redis_server
 from sqlalchemy import text
+from support.servers import RedisServer, redis_server
+from support.webhook_receiver import KEY, SECRET, Receiver
 
 from federation.keys import KeyPair
 from foundation.clock import ManualClock

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from servers import RedisCluster, RedisServer, redis_server
+from support.servers import RedisCluster, RedisServer, redis_server
 
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics

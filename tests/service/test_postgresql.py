@@ -12,8 +12,8 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from servers import PostgreSQLServer, RedisServer, postgresql_server
 from sqlalchemy import text
+from support.servers import PostgreSQLServer, RedisServer, postgresql_server
 
 from foundation.clock import ManualClock
 from foundation.database import Database

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from recorded import load_exchange
+from support.recorded import load_exchange
 
 from federation.signatures.model import SignedRequest
 from service.sigtool.text import UnreadableError, parse_request, render_request

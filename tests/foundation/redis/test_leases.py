@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from integration.house import wait_until
-from servers import RedisServer
+from support.servers import RedisServer
 
 from foundation.clock import SystemClock
 from foundation.errors import StorageUnavailable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from servers import RedisServer
+from support.servers import RedisServer
 
 from foundation.clock import SystemClock
 from foundation.errors import StorageUnavailable

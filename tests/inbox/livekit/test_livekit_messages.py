@@ -13,7 +13,7 @@ from livekit.protocol.egress import EgressInfo, EgressStatus
 from livekit.protocol.ingress import IngressInfo, IngressState
 from livekit.protocol.models import ParticipantInfo
 from livekit.protocol.webhook import WebhookEvent
-from livekit_server import LivekitServer
+from support.livekit_server import LivekitServer
 
 from foundation.errors import Refused
 from inbox.livekit.messages import MAX_NAME, LivekitEvent, LivekitParticipant, LivekitRoom, parse

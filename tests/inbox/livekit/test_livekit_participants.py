@@ -6,7 +6,7 @@ import hashlib
 import itertools
 
 import pytest
-from livekit_server import LivekitServer
+from support.livekit_server import LivekitServer
 
 from foundation.database import Database
 from inbox.livekit.messages import LivekitEvent, parse

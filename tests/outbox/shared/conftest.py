@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from processes import Processes
-from servers import RedisCluster, RedisServer
+from support.servers import RedisCluster, RedisServer
 
 
 @pytest.fixture(params=["standalone", "cluster"])

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from integration.house import wait_until
-from servers import RedisCluster, RedisServer
+from support.servers import RedisCluster, RedisServer
 
 from foundation.clock import SystemClock
 from foundation.metrics import Metrics

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from receiver import KEY, OLD_SECRET, SECRET, Receiver
+from support.webhook_receiver import KEY, OLD_SECRET, SECRET, Receiver
 from webhooks.test_webhook_gathering import joined, video
 
 from foundation.clock import SystemClock

@@ -7,7 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from servers import RedisServer, redis_sentinel, redis_server
+from support.servers import RedisServer, redis_sentinel, redis_server
 
 from foundation.clock import ManualClock, SystemClock
 from foundation.errors import StorageUnavailable

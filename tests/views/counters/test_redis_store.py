@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 from redis.asyncio import Redis
-from servers import RedisServer
+from support.servers import RedisServer
 
 from foundation.clock import Clock, ManualClock, SystemClock
 from foundation.errors import ConfigError, StorageUnavailable

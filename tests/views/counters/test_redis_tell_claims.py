@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
-from servers import RedisCluster, RedisServer
+from support.servers import RedisCluster, RedisServer
 
 from foundation.clock import ManualClock
 from foundation.redis.link import RedisLink

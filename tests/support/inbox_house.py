@@ -1,4 +1,4 @@
-"""The inbox with everything behind it real, but for the network and the door out: ``from inbox_house import House``."""
+"""The inbox with everything behind it real, but for the network and the door out."""
 
 from __future__ import annotations
 

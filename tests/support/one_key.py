@@ -1,4 +1,4 @@
-"""Signing with one key in one way: ``from one_key import OneKey``."""
+"""Signing with one key in one way: ``from support.one_key import OneKey``."""
 
 from __future__ import annotations
 

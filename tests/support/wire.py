@@ -1,4 +1,4 @@
-"""Requests byte for byte, as no client library would send them: ``from wire import send_raw``."""
+"""Requests byte for byte, as no client library would send them: ``from support.wire import send_raw``."""
 
 from __future__ import annotations
 

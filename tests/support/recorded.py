@@ -1,4 +1,4 @@
-"""Typed access to the traffic recorded from PeerTube 6.3: ``from recorded import load_exchange``."""
+"""Typed access to the traffic recorded from PeerTube 6.3: ``from support.recorded import load_exchange``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from federation.signatures.verifier import SignedRequest
 from foundation.errors import Refused
 from foundation.httpdate import http_date_ms
 
-ROOT = Path(__file__).parent / "fixtures" / "peertube-6.3"
+ROOT = Path(__file__).parent.parent / "fixtures" / "peertube-6.3"
 Headers = tuple[tuple[str, str], ...]
 
 

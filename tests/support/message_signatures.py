@@ -1,4 +1,4 @@
-"""HTTP Message Signatures (RFC 9421) made by hand, so that every part can be wrong: ``from messages import ...``."""
+"""HTTP Message Signatures (RFC 9421) made by hand, so that every part can be wrong."""
 
 from __future__ import annotations
 
