@@ -12,6 +12,7 @@ from aiohttp import web
 
 from federation.documents import ActorKind, InstanceIdentity
 from federation.vocabulary.build import Document
+from service.refused_pages import RefusedPages
 
 ROOT = Path(__file__).resolve().parent
 STATIC = (
@@ -32,7 +33,7 @@ POLICY = (
     "style-src 'self'",
     "img-src 'self'",
     "base-uri 'none'",
-    "form-action 'none'",
+    "form-action 'self'",
     "frame-ancestors 'none'",
 )
 HEADERS = {
@@ -51,6 +52,7 @@ class Pages:
 
     def setup(self, app: web.Application) -> None:
         aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True)
+        RefusedPages(self.render).setup(app)
         app.router.add_get("/", self.home)
         for name in STATIC:
             app.router.add_get(f"/static/{name}", self.static)

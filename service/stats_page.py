@@ -1,12 +1,13 @@
 """``GET /stats``: what everybody may see of the web sites counted here. All of it is HTML, which a script refreshes.
 
-Order: rate limit 429, site 404, period 400. A store that is gone is 503.
+Order: rate limit 429, site 404 or 403, period 400. A store that is gone is 503.
 """
 
 from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,10 +21,12 @@ from outbox.routes import Render
 from service.world.map import SHADES, rows_of, shapes_of
 from service.world.projection import HEIGHT, WIDTH
 from views.pages.model import Site
+from views.pages.sites import UNKNOWN
 from views.pages.summary import summary
 from views.routes.replies import refusal, unavailable
 from views.routes.services import ViewsApi
 
+CLOSED = Refused("site_closed", "The statistics of this site are not public: they need a token, over the API", 403)
 HOUR_MS = 3_600_000
 PERIODS = {"24h": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS, "30d": 30 * 24 * HOUR_MS, "all": None}
 PERIOD_WORDS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}
@@ -57,21 +60,23 @@ class StatsPage:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         pages = self._api.pages
-        sites = () if pages is None else tuple(pages.sites)
-        if pages is None or not sites:
-            return self._render(request, "sites.html", {"sites": []})
         named = request.query.get("site")
-        site = pages.sites.only() if named is None else pages.sites.find(named)
+        if pages is None or not tuple(pages.sites):
+            return refusal(UNKNOWN) if named else self._render(request, "sites.html", {"sites": [], "known": 0})
+        site = _only_public(pages.sites.only()) if named is None else pages.sites.find(named)
         if isinstance(site, Refused):
             return refusal(site)
+        if site is not None and not site.public:
+            return refusal(CLOSED)
         period = request.query.get("period", "all")
         if period not in PERIODS:
             return invalid_params({"period": "Should be 24h, 7d, 30d or all"}, location="query")
         if site is None:
-            return self._render(request, "sites.html", {"sites": await self._listed(sites)})
+            listed = await self._listed([site for site in pages.sites if site.listed])
+            return self._render(request, "sites.html", {"sites": listed, "known": len(tuple(pages.sites))})
         return self._render(request, "stats.html", await self._data(site, period, live="live" in request.query))
 
-    async def _listed(self, sites: tuple[Site, ...]) -> list[dict[str, Any]]:
+    async def _listed(self, sites: Sequence[Site]) -> list[dict[str, Any]]:
         pages = self._api.pages
         assert pages is not None
         found = []
@@ -107,6 +112,10 @@ class StatsPage:
             "active_paths": body["activeByPath"][:LISTED],
             "refresh_s": REFRESH_S,
         }
+
+
+def _only_public(site: Site | None) -> Site | None:
+    return site if site is not None and site.public else None
 
 
 @functools.cache

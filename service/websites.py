@@ -105,7 +105,10 @@ class WebSites:
 
 
 def sites_of(config: Config, database: Database) -> Sites:
-    return Sites(database, [NamedSite(site.host, tuple(map(str, site.origins))) for site in config.pages.sites])
+    return Sites(
+        database,
+        [NamedSite(site.host, tuple(map(str, site.origins)), site.public, site.listed) for site in config.pages.sites],
+    )
 
 
 def backfill_of(config: Config, clock: Clock, database: Database, identity: Identity) -> Backfill:

@@ -122,8 +122,11 @@ class LivekitRoom:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
     """A web site whose pages are counted; ``origins`` may report from a browser (CORS), its own where none is named.
-    ``catalog`` is its sitemap or feed; None (``never``): none is fetched."""
+    ``catalog`` is its sitemap or feed; None (``never``): none is fetched. ``public``: anybody may see its statistics;
+    ``listed``: also without knowing its host."""
 
     host: Host
     origins: tuple[Origin, ...] = ()
+    public: bool = True
+    listed: bool = False
     catalog: Annotated[str | None, Parsed(parse_http_url, "a URL", never=True)] = None

@@ -12,8 +12,9 @@ import aiohttp
 import pytest
 
 from foundation.clock import ManualClock
+from foundation.principal import Role
 from service.app import Service
-from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Site, Storage, Views
+from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Secret, Site, Storage, Token, Views
 from service.config.values import Rate
 from views.ids import short_uuid
 from views.model import Privacy, VideoDraft
@@ -58,13 +59,14 @@ Build = Callable[..., Awaitable[Web]]
 async def build(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Build]:
     opened: list[Web] = []
 
-    async def make(*hosts: str, rate_limit: Rate | None = None) -> Web:
+    async def make(*hosts: str | Site, rate_limit: Rate | None = None, tokens: tuple[Token, ...] = ()) -> Web:
         config = Config(
             listen=Listen(port=0),
             storage=Storage(directory=tmp_path / "data"),
             views=Views(rate_limit=rate_limit),
             geoip=GeoIp(headers=GeoHeaders(country="X-Country")),
-            pages=Pages(sites=tuple(Site(host=host) for host in hosts)),
+            pages=Pages(sites=tuple(Site(host=host) if isinstance(host, str) else host for host in hosts)),
+            tokens=tokens,
         )
         service = await Service.create(config, clock=clock)
         await service.start()
@@ -138,7 +140,7 @@ async def test_what_the_script_asks_for_has_no_map(build: Build) -> None:
 
 
 async def test_several_sites_are_a_list_to_choose_from(build: Build) -> None:
-    web = await build(BLOG, SHOP)
+    web = await build(Site(host=BLOG, listed=True), Site(host=SHOP, listed=True), "unlisted.example")
     await web.read("anna", "/")
     listed = await web.get("/stats")
     assert re.findall(r'href="/stats\?site=([^"]+)"', listed.text) == [BLOG, "shop.example%3A8443"]
@@ -147,6 +149,39 @@ async def test_several_sites_are_a_list_to_choose_from(build: Build) -> None:
     unknown = await web.get("/stats?site=<script>")
     assert unknown.status == 404
     assert "<script>" not in unknown.text
+
+
+async def test_a_site_that_is_not_listed_is_found_by_its_name_alone(build: Build) -> None:
+    web = await build(BLOG, SHOP)
+    listed = await web.get("/stats")
+    assert listed.status == 200
+    assert BLOG not in listed.text
+    assert 'name="site"' in listed.text
+    assert (await web.get(f"/stats?site={BLOG}")).status == 200
+
+
+async def test_a_site_that_is_not_public_is_for_tokens(build: Build) -> None:
+    tokens = tuple(
+        Token(name=name, role=role, value=Secret(name * 8), channels=channels)
+        for name, role, channels in (("stats", Role.STATS, ()), ("clips", Role.STATS, ("clips",)))
+    )
+    closed = Site(host=BLOG, public=False, listed=True)
+    web = await build(closed, tokens=tokens)
+    await web.read("anna", "/secret")
+    assert BLOG not in (await web.get("/stats")).text
+    page = await web.get(f"/stats?site={BLOG}")
+    assert page.status == 403
+    assert "/secret" not in page.text
+    api = "/api/v1/pages/stats"
+    for headers, status in (
+        ({}, 401),
+        ({"Authorization": "Bearer " + "x" * 40}, 401),
+        ({"Authorization": "Bearer " + "clips" * 8}, 403),
+        ({"Authorization": "Bearer " + "stats" * 8}, 200),
+    ):
+        answer = await web.get(f"{api}?site={BLOG}", **headers)
+        assert (answer.status, "/secret" in answer.text) == (status, status == 200)
+        assert (await web.get(api, **headers)).status == status
 
 
 async def test_without_sites_there_is_nothing_to_show(build: Build) -> None:

@@ -10,11 +10,16 @@ from views.pages.paths import Path
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A web site whose pages are counted. ``host`` is its key; browsers report from ``origins``."""
+    """A web site whose pages are counted. ``host`` is its key; browsers report from ``origins``.
+
+    ``public``: everybody may see its summary. ``listed``: also who does not know its host.
+    """
 
     number: int
     host: str
     origins: frozenset[str]
+    public: bool = True
+    listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

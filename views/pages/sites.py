@@ -22,6 +22,8 @@ class NamedSite:
 
     host: str
     origins: tuple[str, ...] = ()
+    public: bool = True
+    listed: bool = False
 
 
 class Sites:
@@ -38,7 +40,13 @@ class Sites:
         hosts = [site.host for site in self._named]
         numbers = await self._db.write(partial(_numbers, hosts=hosts)) if hosts else {}
         self._sites = {
-            site.host: Site(numbers[site.host], site.host, frozenset(site.origins) or _own_origins(site.host))
+            site.host: Site(
+                numbers[site.host],
+                site.host,
+                frozenset(site.origins) or _own_origins(site.host),
+                site.public,
+                site.public and site.listed,
+            )
             for site in self._named
         }
         self._origins = frozenset(origin for site in self._sites.values() for origin in site.origins)

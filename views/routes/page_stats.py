@@ -57,9 +57,12 @@ class PageStatsRoutes:
         self._attribution = api.geo_attribution
 
     async def stats(self, request: web.Request) -> web.Response:
-        """Everybody may see this."""
+        """Everybody may see this of a site that is public."""
         asked = self._asked(request)
-        return asked if isinstance(asked, web.Response) else await self._summary(asked)
+        if isinstance(asked, web.Response):
+            return asked
+        reader = None if asked.site.public else self._reader(request)
+        return refusal(reader) if isinstance(reader, Refused) else await self._summary(asked)
 
     async def referrers(self, request: web.Request) -> web.Response:
         return await self._top(request, Kind.REFERRER, "host")
