@@ -47,11 +47,11 @@ class OutboxAnnouncer:
         self._clock = clock
 
     def origin_traits(self, origin: str) -> OriginTraits:
-        appends = self._peers.appends_viewers(origin)
+        appends = self._peers.software.appends_viewers(origin)
         return OriginTraits(
             resend_after=RESEND_AFTER_APPENDING if appends else RESEND_AFTER,
             appends=appends,
-            says_yours=self._peers.says_yours(origin),
+            says_yours=self._peers.software.says_yours(origin),
         )
 
     def tell_origin(self, tell: Tell) -> None:

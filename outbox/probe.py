@@ -45,11 +45,11 @@ class HttpGetter(Protocol):
 
 
 class SoftwareBook(Protocol):
-    """The part of `federation.peers.Peers` that is needed here."""
+    """The part of `federation.peers.software_book.SoftwareBook` that is needed here."""
 
     def nodeinfo_due(self, host: str, now_ms: int) -> bool: ...
 
-    def learn_software(self, host: str, document: object, now_ms: int) -> Software | None: ...
+    def learn(self, host: str, document: object, now_ms: int) -> Software | None: ...
 
 
 @dataclass(slots=True)
@@ -196,7 +196,7 @@ class SoftwareProbe:
                 found = await self._document(host, scheme)
         except TimeoutError:
             found = None
-        software = self._book.learn_software(host, found, self._clock.now_ms())
+        software = self._book.learn(host, found, self._clock.now_ms())
         self._note(host, scheme, said=software is not None)
         if software is not None:
             self._learned(host)

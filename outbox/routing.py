@@ -81,25 +81,25 @@ class PeerRoutes:
         return Route(
             host,
             inbox=self._inboxes.get(host),
-            views=peers.understands_views(host),
-            totals=peers.wants_totals(host),
-            cadence=Cadence.FAST if peers.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
+            views=peers.software.understands_views(host),
+            totals=peers.software.wants_totals(host),
+            cadence=Cadence.FAST if peers.software.kind(host) is PeerKind.FEDIVIEWS else Cadence.SLOW,
             batch=self._batch(host),
             batch_items=items,
             batch_bytes=size,
-            yours=peers.says_yours(host),
+            yours=peers.software.says_yours(host),
             clock_ahead_ms=self._clock_ahead_ms(host),
             blocked=peers.policy(host).blocked or peers.may_speak(host) is not None,
         )
 
     def _batch(self, host: str) -> Batch:
-        if not self._peers.takes_batches(host):
+        if not self._peers.software.takes_batches(host):
             return Batch.NOTHING
-        return Batch.EVERYTHING if self._peers.kind(host) is PeerKind.FEDIVIEWS else Batch.VIEWS
+        return Batch.EVERYTHING if self._peers.software.kind(host) is PeerKind.FEDIVIEWS else Batch.VIEWS
 
     def _batch_limits(self, host: str) -> tuple[int, int]:
         """As its NodeInfo offers, within what we want to send at once; else what any server takes."""
-        software = self._peers.software(host)
+        software = self._peers.software.of(host)
         if software is None or not software.batch_items or not software.max_body_bytes:
             return MAX_ITEMS, MAX_BODY_BYTES
         size = min(software.max_body_bytes - ENVELOPE_BYTES, MAX_OFFERED_BYTES)
@@ -107,13 +107,13 @@ class PeerRoutes:
 
     def _clock_ahead_ms(self, host: str) -> int:
         """PeerTube holds what expires against its own clock; our own kind takes our clock out by itself."""
-        return 0 if self._peers.kind(host) is PeerKind.FEDIVIEWS else -self._peers.clock_offset_ms(host)
+        return 0 if self._peers.software.kind(host) is PeerKind.FEDIVIEWS else -self._peers.clock_offset_ms(host)
 
     def batch_reason(self, host: str) -> BatchReason:
         """Where ``Route.batch`` comes from."""
         if self._peers.policy(host).batch is not Switch.AUTO:
             return BatchReason.CONFIGURED
-        kind = self._peers.kind(host)
+        kind = self._peers.software.kind(host)
         if kind is PeerKind.UNKNOWN:
             return BatchReason.UNKNOWN
         return BatchReason.OFFERED if kind is PeerKind.FEDIVIEWS else BatchReason.SOFTWARE

@@ -216,7 +216,9 @@ class Service:
         for peer in config.peers:
             if peer.block is True:
                 await self.outbox.following.reject_all(peer.host)
-        self.federation.peers.reload([policy_of(peer) for peer in config.peers], open_federation=config.federation.open)
+        self.federation.peers.verdicts.reload(
+            [policy_of(peer) for peer in config.peers], open_federation=config.federation.open
+        )
         await self.housekeeping.reload_keys()
         logging.getLogger().setLevel(config.logging.level.upper())
         await self.webhooks.replace(hooks_of(config))

@@ -49,14 +49,14 @@ class Desk:
         host = _host(text)
         if isinstance(host, Refused):
             return host
-        refusal = self.peers.contradicts(host, block=block)
+        refusal = self.peers.verdicts.contradicts(host, block=block)
         if refusal is not None:
             return refusal
         if block:
             await self.following.reject_all(host)
-            await self.peers.block(host)
+            await self.peers.verdicts.block(host)
         else:
-            await self.peers.allow(host)
+            await self.peers.verdicts.allow(host)
             await self.events.catch_up()
         return None
 

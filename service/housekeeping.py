@@ -86,7 +86,7 @@ class Housekeeping:
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
             Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
             Task("compare peers with their past", self._federation.activity.save, MINUTE_MS),
-            Task("hear whom others blocked", self._federation.peers.refresh, VERDICTS_MS),
+            Task("hear whom others blocked", self._federation.peers.verdicts.refresh, VERDICTS_MS),
             Task("refresh remote videos", self._refresh_videos, refresh_ms, once=True),
             Task("write resume positions", self._views.resume.flush, WRITE_EVERY_MS),
             Task("refresh GeoIP databases", self._views.geo.refresh, HOUR_MS),

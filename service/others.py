@@ -35,7 +35,7 @@ class Others:
             await self._push.look_again(number)
 
         async def peers_changed(_: str) -> None:
-            await peers.refresh()
+            await peers.verdicts.refresh()
             await peers.refresh_follows()
 
         news.hear(VIDEO_NEWS, video_changed)

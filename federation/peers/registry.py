@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 
-from federation.peers import policies as verdicts
-from federation.peers import software as programs
 from federation.peers import store
 from federation.peers.follows import Apply, Follows, RemoteActor
 from federation.peers.known import KnownPeers
@@ -14,32 +12,25 @@ from federation.peers.model import (
     Follower,
     FollowRecord,
     FollowState,
-    PeerKind,
     PeerLimits,
     PeerPolicy,
     PeerView,
-    Software,
-    Switch,
 )
 from federation.peers.policies import Policies
 from federation.peers.signing_book import SigningBook
+from federation.peers.software_book import SoftwareBook
+from federation.peers.verdicts import Verdicts
 from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
 
-NODEINFO_RETRY_MS = 3_600_000
-NODEINFO_PATIENCE_MS = 1_800_000
-"""A host that has not said for so long what it runs is taken for one that does not count views."""
-
-_CONFIG_ALLOWS = Refused("config_decides", "the configuration says block: false for this host: change it there", 409)
-_CONFIG_BLOCKS = Refused("config_decides", "the configuration blocks this host: change it there", 409)
-_OURS = Refused("bad_host", "this is our own host", 400)
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
 
 class Peers:
-    """Call ``load`` once before anything else. Hosts are authorities as ``foundation.urls.authority`` spells them.
+    """``software`` knows what hosts run, ``signing`` how they want to be spoken to, ``verdicts`` who is blocked.
+    Call ``load`` once before anything else. Hosts are authorities as ``foundation.urls.authority`` spells them.
 
     ``max_peers`` bounds the hosts kept in memory (listed, judged and following ones are the last to go),
     ``max_followers`` and ``max_followers_per_host`` the actors that may follow us.
@@ -63,18 +54,18 @@ class Peers:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._events = events
         self._policies = Policies(policies, open_federation=open_federation, own_host=own_host)
         self._limits = limits or PeerLimits()
-        self._software_ttl_ms = software_ttl_ms
         self._max_followers = max_followers
         self._max_followers_per_host = max_followers_per_host
         self._follows = Follows(database, clock, events)
         self._follows.changed = self._forget_picture
         self._known = KnownPeers(max_peers, clock_skew_ms, keep=self._must_keep)
         self._picture: tuple[Follower, ...] | None = None
-        self._moved: Callable[[], None] = lambda: None
         self.signing = SigningBook(self._policies, self._known, clock)
+        self.software = SoftwareBook(self._policies, self._known, clock, software_ttl_ms)
+        self.verdicts = Verdicts(self._policies, database, events)
+        self.verdicts.changed = self._forget_picture
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""
@@ -86,7 +77,11 @@ class Peers:
 
     def moved_here(self, listener: Callable[[], None]) -> None:
         """``listener`` is called after every change of follows and verdicts that this process made."""
-        self._moved = self._follows.moved = listener
+        self.verdicts.moved = self._follows.moved = listener
+
+    async def refresh_follows(self) -> None:
+        """Take over the follows that another process changed; what is new in them is told as ever."""
+        await self._follows.refresh()
 
     async def refresh_host(self, host: str) -> bool:
         """To be asked before a host is told that we know of no such follow: another process may have just made it.
@@ -135,121 +130,6 @@ class Peers:
             _either(policy.max_videos, usual.videos),
             _either(policy.max_views_per_hour, usual.views_per_hour),
         )
-
-    def reload(self, policies: Iterable[PeerPolicy], *, open_federation: bool) -> None:
-        """Take a changed configuration; hosts it blocks now are told as ``peer_blocked``."""
-        before = self._policies.blocked_hosts()
-        self._policies.reload(policies, open_federation=open_federation)
-        self._forget_picture()
-        for host in sorted(self._policies.blocked_hosts() - before):
-            self._events.peer_blocked(host)
-
-    def contradicts(self, host: str, *, block: bool) -> Refused | None:
-        """``config_decides`` (409) where the configuration says the contrary, ``bad_host`` (400) for our own host."""
-        if self._policies.is_own(host):
-            return _OURS
-        decided = self._policies.decided(host)
-        if decided is None or decided is block:
-            return None
-        return _CONFIG_BLOCKS if decided else _CONFIG_ALLOWS
-
-    async def block(self, host: str) -> Refused | None:
-        """Block at run time, for good. ``config_decides`` (409) where the configuration says the contrary."""
-        refusal = self.contradicts(host, block=True)
-        if refusal is not None:
-            return refusal
-        was_blocked = self._policies.is_blocked(host)
-        await self._judge(host, verdicts.BLOCKED)
-        if not was_blocked:
-            self._events.peer_blocked(host)
-        return None
-
-    async def allow(self, host: str) -> Refused | None:
-        """Take a run-time block back, and let the host speak where only listed ones may.
-
-        ``config_decides`` (409) where the configuration blocks it.
-        """
-        refusal = self.contradicts(host, block=False)
-        if refusal is not None:
-            return refusal
-        await self._judge(host, verdicts.ALLOWED)
-        return None
-
-    async def refresh(self) -> None:
-        """Take over what another process decided; hosts that are blocked now are told as ``peer_blocked``."""
-        async with self._database.read() as tx:
-            judged = await store.load_verdicts(tx)
-        if judged != self._policies.verdicts:
-            self._take_over(judged)
-
-    async def refresh_follows(self) -> None:
-        """Take over the follows that another process changed; what is new in them is told as ever."""
-        await self._follows.refresh()
-
-    def _take_over(self, judged: dict[str, str]) -> None:
-        before = self._policies.blocked_hosts()
-        self._policies.verdicts = judged
-        self._forget_picture()
-        for host in sorted(self._policies.blocked_hosts() - before):
-            self._events.peer_blocked(host)
-
-    async def _judge(self, host: str, verdict: str) -> None:
-        await self._database.write(lambda tx: store.set_verdict(tx, host, verdict))
-        self._policies.verdicts[host] = verdict
-        self._forget_picture()
-        self._moved()
-
-    # What it runs
-
-    def software(self, host: str) -> Software | None:
-        return self._known.software(host)
-
-    def kind(self, host: str) -> PeerKind:
-        return programs.kind_of(self._known.software(host))
-
-    def learn_software(self, host: str, document: object, now_ms: int) -> Software | None:
-        """Take a host's decoded NodeInfo document; None for ``document`` notes that it could not be had."""
-        software = programs.read_nodeinfo(document)
-        self._known.learn_software(host, software, now_ms)
-        return software
-
-    def nodeinfo_due(self, host: str, now_ms: int) -> bool:
-        """Whether to read a host's NodeInfo (again): each ``software_ttl_ms``, and hourly while it is unknown."""
-        checked_ms = self._known.nodeinfo_checked_ms(host)
-        known = self._known.software(host) is not None
-        life_ms = self._software_ttl_ms if known else min(NODEINFO_RETRY_MS, self._software_ttl_ms)
-        return checked_ms is None or not 0 <= now_ms - checked_ms < life_ms
-
-    def understands_views(self, host: str) -> bool | None:
-        """Whether its software counts views (PeerTube, Fediviews); None while its NodeInfo is awaited."""
-        kind = self.kind(host)
-        if kind is not PeerKind.UNKNOWN:
-            return kind is not PeerKind.OTHER
-        since_ms = self._known.silent_since_ms(host)
-        # Whatever else is for it waits behind the first view until this is decided.
-        return False if since_ms is not None and self._clock.now_ms() - since_ms >= NODEINFO_PATIENCE_MS else None
-
-    def wants_totals(self, host: str) -> bool | None:
-        """Whether totals go to this follower: as configured, else as its software understands; None: not known yet."""
-        switch = self._policies.policy(host).totals
-        return self.understands_views(host) if switch is Switch.AUTO else switch is Switch.ON
-
-    def takes_batches(self, host: str) -> bool:
-        """Whether several Views go to it in one Collection: as configured, else PeerTube, or Fediviews offering it."""
-        switch = self._policies.policy(host).batch
-        if switch is not Switch.AUTO:
-            return switch is Switch.ON
-        software = self._known.software(host)
-        return software is not None and (software.batch or software.name == "peertube")
-
-    def appends_viewers(self, host: str) -> bool:
-        """Whether a viewer told again counts twice there for a while (PeerTube before 7.1)."""
-        return programs.appends_viewers(self._known.software(host))
-
-    def says_yours(self, host: str) -> bool:
-        """Whether its totals say how many of the counted viewers are ours, and it wants to hear the same of us."""
-        software = self._known.software(host)
-        return software is not None and software.yours
 
     # What time it has
 
@@ -406,8 +286,8 @@ class Peers:
         """Everything known of one host."""
         return PeerView(
             host=host,
-            kind=self.kind(host),
-            software=self.software(host),
+            kind=self.software.kind(host),
+            software=self.software.of(host),
             clock_offset_ms=self.clock_offset_ms(host),
             last_seen_ms=self._known.last_seen_ms(host),
             blocked=self._policies.is_blocked(host),

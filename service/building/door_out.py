@@ -147,7 +147,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     elsewhere = Elsewhere(
         deliverer=deliverer, leases=ground.together.leases, news=ground.together.news, troubled=health.in_trouble
     )
-    probe = SoftwareProbe(http=tower.asking, book=peers, clock=clock, metrics=metrics, learned=deliverer.wake)
+    probe = SoftwareProbe(http=tower.asking, book=peers.software, clock=clock, metrics=metrics, learned=deliverer.wake)
     announcer = OutboxAnnouncer(
         identity=identity, log=log, deliverer=deliverer, peers=peers, ask_software=probe.ask, clock=clock
     )

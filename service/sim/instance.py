@@ -178,7 +178,7 @@ class Fediviews:
     def meet(self, others: Sequence[tuple[str, Document]]) -> None:
         """Know what the others run, and be followed by all of them."""
         for host, software in others:
-            self._peers.learn_software(host, software, self.clock.now_ms())
+            self._peers.software.learn(host, software, self.clock.now_ms())
         self._peers.chosen = tuple(Follower(host, f"https://{host}/inbox") for host, _ in others)
 
     # Viewers

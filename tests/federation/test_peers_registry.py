@@ -130,38 +130,38 @@ def test_what_is_taken_and_how_much(make: Callable[..., Peers]) -> None:
 async def test_verdicts_outlive_a_restart(make: Callable[..., Peers], news: News) -> None:
     peers = make(open_federation=False)
     await peers.load()
-    await peers.block("bad.example")
-    await peers.allow("good.example")
+    await peers.verdicts.block("bad.example")
+    await peers.verdicts.allow("good.example")
     again = make(open_federation=False)
     await again.load()
     for registry in (peers, again):
         assert reason(registry.may_speak("bad.example")) == "blocked"
         assert registry.may_speak("good.example") is None
-    await again.allow("bad.example")
+    await again.verdicts.allow("bad.example")
     assert again.may_speak("bad.example") is None
     assert news.told == [("peer_blocked", "bad.example")]
 
 
 async def test_yaml_blocks_cannot_be_lifted_at_run_time(make: Callable[..., Peers]) -> None:
     peers = make(PeerPolicy("bad.example", blocked=True))
-    assert reason(await peers.allow("bad.example")) == "config_decides"
+    assert reason(await peers.verdicts.allow("bad.example")) == "config_decides"
     assert reason(peers.may_speak("bad.example")) == "blocked"
 
 
 async def test_yaml_lets_speak_whom_it_does_not_block(make: Callable[..., Peers], news: News) -> None:
     peers = make(PeerPolicy("friend.example", blocked=False))
-    assert reason(await peers.block("friend.example")) == "config_decides"
+    assert reason(await peers.verdicts.block("friend.example")) == "config_decides"
     assert peers.may_speak("friend.example") is None
     assert news.told == []
 
 
 async def test_a_listed_peer_of_which_yaml_says_nothing_can_be_blocked(make: Callable[..., Peers], news: News) -> None:
     peers = make(PeerPolicy("friend.example"))
-    assert await peers.block("friend.example") is None
-    assert await peers.block("friend.example") is None
+    assert await peers.verdicts.block("friend.example") is None
+    assert await peers.verdicts.block("friend.example") is None
     assert reason(peers.may_speak("friend.example")) == "blocked"
     assert news.told == [("peer_blocked", "friend.example")]
-    peers.reload([PeerPolicy("friend.example", blocked=False)], open_federation=True)
+    peers.verdicts.reload([PeerPolicy("friend.example", blocked=False)], open_federation=True)
     assert peers.may_speak("friend.example") is None
 
 
@@ -189,12 +189,12 @@ def test_a_peers_own_limits_go_first(make: Callable[..., Peers]) -> None:
 
 def test_a_reload_tells_whom_it_blocks(make: Callable[..., Peers], news: News) -> None:
     peers = make(PeerPolicy("old.example", blocked=True))
-    peers.reload(
+    peers.verdicts.reload(
         [PeerPolicy("old.example", blocked=True), PeerPolicy("new.example", blocked=True)], open_federation=False
     )
     assert news.told == [("peer_blocked", "new.example")]
     assert reason(peers.may_speak("other.example")) == "not_listed"
-    peers.reload([], open_federation=True)
+    peers.verdicts.reload([], open_federation=True)
     assert peers.may_speak("old.example") is None
 
 
@@ -202,44 +202,44 @@ def test_software_decides_who_hears_totals(make: Callable[..., Peers]) -> None:
     peers = make(
         PeerPolicy("off.example", totals=Switch.OFF, batch=Switch.OFF), PeerPolicy("on.example", totals=Switch.ON)
     )
-    assert peers.kind("tube.example") is PeerKind.UNKNOWN
-    assert peers.understands_views("tube.example") is None
-    assert peers.wants_totals("tube.example") is None
-    peers.learn_software("tube.example", PEERTUBE, 5)
-    peers.learn_software("off.example", FEDIVIEWS, 5)
-    peers.learn_software("blog.example", {"software": {"name": "mastodon", "version": "4"}}, 5)
-    assert peers.kind("tube.example") is PeerKind.PEERTUBE
-    assert (peers.wants_totals("tube.example"), peers.takes_batches("tube.example")) == (True, True)
-    assert peers.appends_viewers("tube.example")
-    assert not peers.says_yours("tube.example")
-    assert (peers.wants_totals("off.example"), peers.takes_batches("off.example")) == (False, False)
-    assert peers.says_yours("off.example")
-    assert (peers.wants_totals("on.example"), peers.wants_totals("blog.example")) == (True, False)
+    assert peers.software.kind("tube.example") is PeerKind.UNKNOWN
+    assert peers.software.understands_views("tube.example") is None
+    assert peers.software.wants_totals("tube.example") is None
+    peers.software.learn("tube.example", PEERTUBE, 5)
+    peers.software.learn("off.example", FEDIVIEWS, 5)
+    peers.software.learn("blog.example", {"software": {"name": "mastodon", "version": "4"}}, 5)
+    assert peers.software.kind("tube.example") is PeerKind.PEERTUBE
+    assert (peers.software.wants_totals("tube.example"), peers.software.takes_batches("tube.example")) == (True, True)
+    assert peers.software.appends_viewers("tube.example")
+    assert not peers.software.says_yours("tube.example")
+    assert (peers.software.wants_totals("off.example"), peers.software.takes_batches("off.example")) == (False, False)
+    assert peers.software.says_yours("off.example")
+    assert (peers.software.wants_totals("on.example"), peers.software.wants_totals("blog.example")) == (True, False)
 
 
 def test_nodeinfo_is_read_daily_and_hourly_while_unknown(make: Callable[..., Peers]) -> None:
     peers = make()
-    assert peers.nodeinfo_due("tube.example", 0)
-    assert peers.learn_software("tube.example", None, 0) is None
-    assert not peers.nodeinfo_due("tube.example", 3_599_999)
-    assert peers.nodeinfo_due("tube.example", 3_600_000)
-    peers.learn_software("tube.example", PEERTUBE, 0)
-    assert not peers.nodeinfo_due("tube.example", 86_399_999)
-    peers.learn_software("tube.example", None, 86_400_000)
-    assert peers.software("tube.example") == Software("peertube", "6.3.0")
+    assert peers.software.nodeinfo_due("tube.example", 0)
+    assert peers.software.learn("tube.example", None, 0) is None
+    assert not peers.software.nodeinfo_due("tube.example", 3_599_999)
+    assert peers.software.nodeinfo_due("tube.example", 3_600_000)
+    peers.software.learn("tube.example", PEERTUBE, 0)
+    assert not peers.software.nodeinfo_due("tube.example", 86_399_999)
+    peers.software.learn("tube.example", None, 86_400_000)
+    assert peers.software.of("tube.example") == Software("peertube", "6.3.0")
 
 
 async def test_what_was_learnt_outlives_a_restart(make: Callable[..., Peers], clock: ManualClock) -> None:
     peers = make()
     now_ms = clock.now_ms()
-    peers.learn_software("a.example", FEDIVIEWS, now_ms)
+    peers.software.learn("a.example", FEDIVIEWS, now_ms)
     peers.observe_date("a.example", now_ms - 60_000, now_ms)
     peers.observe_signed("b.example", now_ms, now_ms)
     await peers.save()
     await peers.save()
     again = make()
     await again.load()
-    assert again.software("a.example") == Software("fediviews", "0.1.0", yours=True, batch=True)
+    assert again.software.of("a.example") == Software("fediviews", "0.1.0", yours=True, batch=True)
     assert again.clock_offset_ms("a.example") == 60_000
     assert (again.clock_offset_ms("b.example"), again.clock_offset_ms("c.example")) == (0, 0)
     assert [(peer.host, peer.last_seen_ms) for peer in again.list_peers()] == [
@@ -328,10 +328,10 @@ async def test_a_follower_leaves(make: Callable[..., Peers], database: Database,
 async def test_blocked_followers_hear_nothing_until_allowed(make: Callable[..., Peers], database: Database) -> None:
     peers = make()
     await follow_us(peers, database, "b.example")
-    await peers.block("b.example")
+    await peers.verdicts.block("b.example")
     assert peers.followers() == ()
     assert reason(may_follow(peers, "b.example")) == "blocked"
-    await peers.allow("b.example")
+    await peers.verdicts.allow("b.example")
     assert [follower.host for follower in peers.followers()] == ["b.example"]
 
 
@@ -390,6 +390,6 @@ async def test_how_a_host_wants_requests_signed_is_kept(make: Callable[..., Peer
 
 async def test_nobody_blocks_or_allows_our_own_host(make: Callable[..., Peers], news: News) -> None:
     peers = make()
-    assert reason(await peers.block("our.example")) == "bad_host"
-    assert reason(await peers.allow("our.example")) == "bad_host"
+    assert reason(await peers.verdicts.block("our.example")) == "bad_host"
+    assert reason(await peers.verdicts.allow("our.example")) == "bad_host"
     assert (news.told, peers.list_peers()) == ([], [])

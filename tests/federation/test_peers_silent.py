@@ -20,34 +20,34 @@ def peers(database: Database, clock: ManualClock) -> Peers:
 
 
 async def test_silence_is_taken_for_no_after_a_while(peers: Peers, clock: ManualClock) -> None:
-    assert peers.understands_views(HOST) is None
+    assert peers.software.understands_views(HOST) is None
     clock.advance(2 * NODEINFO_PATIENCE_MS)
-    assert peers.understands_views(HOST) is None, "it was not asked yet"
-    peers.learn_software(HOST, None, clock.now_ms())
-    assert peers.understands_views(HOST) is None
+    assert peers.software.understands_views(HOST) is None, "it was not asked yet"
+    peers.software.learn(HOST, None, clock.now_ms())
+    assert peers.software.understands_views(HOST) is None
     clock.advance(NODEINFO_PATIENCE_MS - 1)
-    peers.learn_software(HOST, None, clock.now_ms())
-    assert peers.wants_totals(HOST) is None
+    peers.software.learn(HOST, None, clock.now_ms())
+    assert peers.software.wants_totals(HOST) is None
     clock.advance(1)
-    assert peers.understands_views(HOST) is False
-    assert peers.wants_totals(HOST) is False
-    peers.learn_software(HOST, PEERTUBE, clock.now_ms())
-    assert peers.understands_views(HOST) is True
+    assert peers.software.understands_views(HOST) is False
+    assert peers.software.wants_totals(HOST) is False
+    peers.software.learn(HOST, PEERTUBE, clock.now_ms())
+    assert peers.software.understands_views(HOST) is True
 
 
 async def test_what_was_known_outlives_silence(peers: Peers, clock: ManualClock) -> None:
-    peers.learn_software(HOST, PEERTUBE, clock.now_ms())
-    peers.learn_software(HOST, None, clock.now_ms())
+    peers.software.learn(HOST, PEERTUBE, clock.now_ms())
+    peers.software.learn(HOST, None, clock.now_ms())
     clock.advance(2 * NODEINFO_PATIENCE_MS)
-    assert peers.understands_views(HOST) is True
+    assert peers.software.understands_views(HOST) is True
 
 
 async def test_a_silent_host_is_asked_again_after_a_restart(
     peers: Peers, database: Database, clock: ManualClock
 ) -> None:
-    peers.learn_software(HOST, None, clock.now_ms())
-    assert not peers.nodeinfo_due(HOST, clock.now_ms())
+    peers.software.learn(HOST, None, clock.now_ms())
+    assert not peers.software.nodeinfo_due(HOST, clock.now_ms())
     await peers.save()
     again = Peers(database, clock, NullPeerEvents(), own_host="our.example")
     await again.load()
-    assert again.nodeinfo_due(HOST, clock.now_ms())
+    assert again.software.nodeinfo_due(HOST, clock.now_ms())

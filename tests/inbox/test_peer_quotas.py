@@ -103,7 +103,7 @@ async def test_views_above_the_quota_are_held_and_count_when_the_rule_has_change
     assert all(house.quarantine.holds(entry.number) for entry in house.quarantine.newest(3))
     again = await house.replay()
     assert (again.applied, again.dropped, again.left) == (0, 3, 0), "the rule is the same"
-    house.peers.reload([PeerPolicy("peer.example", max_views_per_hour=4)], open_federation=True)
+    house.peers.verdicts.reload([PeerPolicy("peer.example", max_views_per_hour=4)], open_federation=True)
     done = await house.replay(host="peer.example", reason="too_many_views")
     assert (done.applied, done.dropped) == (2, 1)
     assert await house.counted(video) == 4
@@ -132,7 +132,7 @@ async def test_items_of_a_collection_are_held_one_by_one(database: Database, clo
     items = (view_of(house, video, "viewer"), view_of(house, video, "view", life_ms=None))
     await house.pipeline.apply(Collection(f"{PEER}/c/1", PEER, items, 0), house.sender(PEER))
     assert house.reasons() == ["not_accepted"]
-    house.peers.reload([], open_federation=True)
+    house.peers.verdicts.reload([], open_federation=True)
     assert (await house.replay()).applied == 1
     assert await house.counted(video) == 1
 
@@ -142,10 +142,10 @@ async def test_what_a_blocked_host_said_stays(database: Database, clock: ManualC
     video = await house.local()
     await say(house, *(view_of(house, video, str(number), life_ms=None) for number in range(3)))
     clock.advance(3_600_000)
-    await house.peers.block("peer.example")
+    await house.peers.verdicts.block("peer.example")
     assert (await house.replay()).dropped == 1
     assert await house.counted(video) == 2
-    await house.peers.allow("peer.example")
+    await house.peers.verdicts.allow("peer.example")
     assert (await house.replay()).applied == 1
 
 
@@ -153,7 +153,7 @@ async def test_a_viewer_whose_life_is_over_is_not_raised(database: Database, clo
     house = await build(database, clock, policies=[PeerPolicy("peer.example", accept=frozenset())])
     video = await house.local()
     assert await say(house, view_of(house, video, "1")) == ["not_accepted"]
-    house.peers.reload([], open_federation=True)
+    house.peers.verdicts.reload([], open_federation=True)
     clock.advance(LIFE_MS)
     assert (await house.replay()).dropped == 1
     assert house.reasons()[-1] == "expired"

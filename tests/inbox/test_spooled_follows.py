@@ -114,7 +114,7 @@ async def test_what_comes_later_waits_behind_what_came_first(scene: Scene) -> No
 
 async def test_who_was_blocked_meanwhile_is_told_no(scene: Scene) -> None:
     assert await scene.says(follow()) == "taken"
-    await scene.house.peers.block("there.example")
+    await scene.house.peers.verdicts.block("there.example")
     await scene.back()
     assert scene.house.peers.follower_count() == 0
     assert [accepted for *_, accepted in scene.house.answers.given] == [False]

@@ -158,7 +158,7 @@ class Door:
             health=self.health, queues=self.queues, routes=self.routes, board=self.board, slots=slots, clock=clock
         )
         self.probe = SoftwareProbe(
-            http=one.http, book=one.peers, clock=clock, metrics=one.metrics, learned=self.deliverer.wake
+            http=one.http, book=one.peers.software, clock=clock, metrics=one.metrics, learned=self.deliverer.wake
         )
         self.announcer = OutboxAnnouncer(
             identity=one.identity,

@@ -282,10 +282,12 @@ class House:
     async def probed(self, peer: FakePeer) -> None:
         """Its software is known."""
         self.door.probe.ask(peer.host, "http")
-        await self.until(lambda: not self.peers.nodeinfo_due(peer.host, self.clock.now_ms()))
+        await self.until(lambda: not self.peers.software.nodeinfo_due(peer.host, self.clock.now_ms()))
 
     async def _welcomed(self, host: str) -> bool:
-        return host in await self.door.log.followers_known() and not self.peers.nodeinfo_due(host, self.clock.now_ms())
+        return host in await self.door.log.followers_known() and not self.peers.software.nodeinfo_due(
+            host, self.clock.now_ms()
+        )
 
     async def until(self, condition: Callable[[], bool], step_ms: int = 0) -> None:
         """Let everybody work (and time pass in steps) until the condition holds."""

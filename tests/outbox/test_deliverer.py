@@ -635,7 +635,7 @@ async def test_a_new_follower_hears_our_public_videos(house: House, make_peer: M
 async def test_a_blocked_peer_hears_nothing_more(house: House, make_peer: MakePeer) -> None:
     peer = await make_peer(software=FEDIVIEWS)
     await house.befriend(peer)
-    await house.peers.block(peer.host)
+    await house.peers.verdicts.block(peer.host)
     await house.until(lambda: not house.door.events._errands)
     video = await house.video()
     house.show(video, 3)

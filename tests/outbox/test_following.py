@@ -156,14 +156,14 @@ async def test_software_is_asked_once_and_again_when_it_was_not_to_be_had(house:
     peer = await make_peer(software=FEDIVIEWS)
     for _ in range(5):
         house.door.probe.ask(peer.host, "http")
-    await house.until(lambda: house.peers.understands_views(peer.host) is True)
+    await house.until(lambda: house.peers.software.understands_views(peer.host) is True)
     house.door.probe.ask(peer.host, "http")
     await house.settle()
     assert peer.asked == 1
     gone = "127.0.0.1:9"
     assert await house.door.probe.probe(gone, "http") is None
-    assert not house.peers.nodeinfo_due(gone, house.clock.now_ms())
-    assert house.peers.nodeinfo_due(gone, house.clock.now_ms() + 3_600_000)
+    assert not house.peers.software.nodeinfo_due(gone, house.clock.now_ms())
+    assert house.peers.software.nodeinfo_due(gone, house.clock.now_ms() + 3_600_000)
 
 
 @pytest.mark.parametrize(
@@ -174,4 +174,4 @@ async def test_nonsense_about_software_is_no_software(house: House, make_peer: M
     peer = await make_peer(software={"x": 1})
     peer.software = garbage if garbage is not None else {}
     assert await house.door.probe.probe(peer.host, "http") is None
-    assert house.peers.understands_views(peer.host) is None
+    assert house.peers.software.understands_views(peer.host) is None

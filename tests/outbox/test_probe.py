@@ -55,7 +55,7 @@ class Book:
     def nodeinfo_due(self, host: str, now_ms: int) -> bool:
         return True
 
-    def learn_software(self, host: str, document: object, now_ms: int) -> Software | None:
+    def learn(self, host: str, document: object, now_ms: int) -> Software | None:
         return self.software
 
 
