@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from federation.peers import Peers
-from federation.peers.registry import NODEINFO_PATIENCE_MS
+from federation.peers.software_book import NODEINFO_PATIENCE_MS
 from federation.ports import NullPeerEvents
 from foundation.clock import ManualClock
 from foundation.database import Database
