@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +68,7 @@ class Catalog:
         self._bounds = bounds or CatalogBounds()
         self.gone: Callable[[Video], Awaitable[None]] = _nobody_asks
         """Called after a video was deleted, or became private: whoever keeps something of it forgets it then."""
+        self._reading: dict[int, asyncio.Task[Video | None]] = {}
         self._cache = VideoCache(self._bounds.cached, missing_size=self._bounds.missing, missing_for_ms=MISSING_FOR_MS)
 
     # Finding
@@ -124,6 +126,24 @@ class Catalog:
         video = video_of(row)
         self._cache.put(video)
         return video
+
+    async def by_number_anew(self, number: int) -> Video | None:
+        """As ``by_number``, with what other processes committed before this was called.
+
+        Whoever asks in the same turn of the event loop shares one read.
+        """
+        if self._alone:
+            return await self.by_number(number)
+        reading = self._reading.get(number)
+        if reading is None:
+            reading = self._reading[number] = asyncio.create_task(self._read_anew(number), name="read a video anew")
+        return await asyncio.shield(reading)
+
+    async def _read_anew(self, number: int) -> Video | None:
+        # Whoever asks from here on may have to know of a commit that this read does not see.
+        del self._reading[number]
+        self._cache.age(number)
+        return await self.by_number(number)
 
     def remember(self, video: Video) -> None:
         """Take note of a row that was just committed (whoever writes ``videos`` calls this in order of commits)."""

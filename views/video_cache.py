@@ -79,6 +79,12 @@ class VideoCache:
         self._old.update(number for number in self._videos if number not in self._young)
         self._young.clear()
 
+    def age(self, number: int) -> None:
+        """Of this video, only ``last`` still knows."""
+        if number in self._videos:
+            self._young.discard(number)
+            self._old.add(number)
+
     def is_missing(self, name: VideoRef, now_ms: int) -> bool:
         return self._missing.get(name, 0) > now_ms
 

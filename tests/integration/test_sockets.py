@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import aiohttp
@@ -12,6 +12,9 @@ import pytest
 import socketio
 from integration.conftest import MakeInstance
 from integration.house import OTHER_UUID, Instance, holds, wait_until
+
+from views.model import Video
+from views.shown import Shown
 
 NAMESPACE = "/live-videos"
 
@@ -175,3 +178,43 @@ async def test_connections_are_bounded(instance: MakeInstance, listeners: list[L
     await listeners[0].client.disconnect()
     await wait_until(lambda: len(ours.service.push.sockets._listening) == 1)
     await asyncio.sleep(0)
+
+
+async def test_a_video_that_is_hidden_while_its_number_is_read_is_told_of_no_more(
+    instance: MakeInstance, listeners: list[Listener], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    other = (await ours.put_video(OTHER_UUID, name="Another video"))["id"]
+    page = Listener()
+    listeners.append(page)
+    await page.connect(ours.url, ["websocket"])
+    for video in (number, other):
+        await page.says("subscribe", {"videoId": video})
+    await wait_until(lambda: len(ours.service.push.sockets.listened_to()) == 2)
+    viewers = ours.service.views.viewers
+    asked, go, read = asyncio.Event(), asyncio.Event(), viewers.shown_many
+
+    async def slowly(videos: Sequence[Video]) -> Sequence[Shown]:
+        if not asked.is_set():
+            asked.set()
+            await go.wait()
+        return await read(videos)
+
+    monkeypatch.setattr(viewers, "shown_many", slowly)
+    monkeypatch.setattr(ours.service.push.sockets, "look_again", _later)
+    await ours.watch("anna")
+    async with asyncio.timeout(5):
+        await asked.wait()
+    await ours.put_video(privacy="private")
+    go.set()
+    monkeypatch.undo()
+    await ours.watch("bert", video=OTHER_UUID)
+    await wait_until(lambda: page.numbers)
+    assert page.numbers == [1]
+    await ours.service.push.look_again(number)
+    await wait_until(lambda: page.ended == 1)
+
+
+async def _later(_: int | None) -> None:
+    """Listeners are told a moment later that there is nothing more to hear."""

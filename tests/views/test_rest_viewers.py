@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from aiohttp import ClientResponse
@@ -11,6 +13,10 @@ from rest_house import ADMIN, HOST, SECRET_VIDEO, STATS, VOD, House, build, remo
 from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.metrics import Metrics
+from views.catalog import Catalog
+from views.counters.base import Reading
+from views.model import Privacy, VideoDraft
+from views.ports import NullAnnouncer
 from views.routes import push as pushing
 from views.routes.services import ApiSettings
 
@@ -168,3 +174,47 @@ async def test_silence_is_broken_by_comments(house: House, aiohttp_client, monke
 
 async def test_a_head_is_no_stream(client: TestClient) -> None:
     assert (await client.head(f"/api/v1/videos/{VOD}/viewers", headers=EVENTS)).status == 200
+
+
+class SlowNumbers:
+    """Holds up whoever reads numbers, as a store over the network does, until ``go``."""
+
+    def __init__(self, house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked, self.go = asyncio.Event(), asyncio.Event()
+        read_many = house.store.read_many
+
+        async def slowly(videos: Sequence[int], now_ms: int) -> Sequence[Reading]:
+            self.asked.set()
+            await self.go.wait()
+            return await read_many(videos, now_ms)
+
+        monkeypatch.setattr(house.store, "read_many", slowly)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("how", ["private", "deleted"])
+async def test_a_stream_of_a_video_that_is_hidden_ends_without_a_word(
+    house: House, database: Database, aiohttp_client, monkeypatch: pytest.MonkeyPatch, how: str, *, elsewhere: bool
+) -> None:
+    monkeypatch.setattr(pushing, "GAP_MS", 1)
+    hiding = house.api.catalog
+    if elsewhere:
+        # This process hears by and by of what another one does.
+        here = Catalog(database, NullAnnouncer(), house.clock, str, "here.example", moved=lambda _: None)
+        house.api = replace(house.api, catalog=here)
+    client = await aiohttp_client(house.app())
+    video = house.videos[VOD]
+    await house.api.viewers.watching(video, b"a" * 16)
+    response = await client.get(f"/api/v1/videos/{VOD}/viewers", headers=EVENTS)
+    assert (await event(response))["viewers"] == 1
+    slow = SlowNumbers(house, monkeypatch)
+    await house.api.viewers.watching(video, b"b" * 16)
+    async with asyncio.timeout(5):
+        await slow.asked.wait()
+    if how == "private":
+        await hiding.put_local(VideoDraft(VOD, "A video", 600, privacy=Privacy.PRIVATE))
+    else:
+        await hiding.delete(video)
+    await house.api.viewers.forget_video(video.number)
+    slow.go.set()
+    assert await ended(response) == b""

@@ -208,16 +208,20 @@ class LiveVideos:
 
     async def _say(self, videos: Sequence[Video]) -> None:
         for video, shown in zip(videos, await self._viewers.shown_many(videos), strict=True):
+            # Since it moved the video may have been hidden, and all its viewers forgotten: perhaps by another process.
+            if await self._public(video.number, anew=not shown.viewers) is None:
+                continue
             listeners = self._rooms.get(video.number)
-            if listeners and video.federated:
+            if listeners:
                 self._sent.inc(len(listeners))
                 said = {"viewers": shown.viewers}
                 await self._server.emit(VIEWS_CHANGE, said, room=str(video.number), namespace=NAMESPACE)
 
-    async def _public(self, number: int) -> Video | None:
+    async def _public(self, number: int, *, anew: bool = False) -> Video | None:
         """The video, if everybody may hear of it."""
+        look = self._catalog.by_number_anew if anew else self._catalog.by_number
         try:
-            video = await self._catalog.by_number(number)
+            video = await look(number)
         except StorageUnavailable:
             return None
         return None if video is None or video.privacy is Privacy.PRIVATE else video

@@ -71,15 +71,19 @@ class ViewerRoutes:
     ) -> web.StreamResponse:
         api = self._api
 
+        def hidden(video: Video | None) -> bool:
+            opened = insider is not None or (token is not None and api.clock.now_ms() < token.expires_ms)
+            return video is None or (video.privacy is Privacy.PRIVATE and not opened)
+
         async def body() -> object | None:
             video = await api.catalog.by_number(number)
-            now_ms = api.clock.now_ms()
-            if video is None:
-                return None
-            opened = insider is not None or (token is not None and now_ms < token.expires_ms)
-            if video.privacy is Privacy.PRIVATE and not opened:
+            if video is None or hidden(video):
                 return None
             shown, as_of_ms = await self._numbers.shown(video)
+            # Meanwhile the video may have been hidden, and all its viewers forgotten: perhaps by another process.
+            look = api.catalog.by_number if shown.viewers else api.catalog.by_number_anew
+            if hidden(await look(number)):
+                return None
             return viewers_json(shown, as_of_ms, breakdown=insider is not None)
 
         answer = await self._push.stream(request, number, self._access.address(request), body)
