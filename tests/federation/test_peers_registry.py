@@ -169,14 +169,14 @@ async def test_another_process_hears_of_a_block(make: Callable[..., Peers], news
     here, there = make(), make()
     await here.load()
     await there.load()
-    await here.block("bad.example")
+    await here.verdicts.block("bad.example")
     assert there.may_speak("bad.example") is None
     for _ in range(2):
-        await there.refresh()
+        await there.verdicts.refresh()
     assert reason(there.may_speak("bad.example")) == "blocked"
     assert news.told == [("peer_blocked", "bad.example")] * 2, "each of them once"
-    await here.allow("bad.example")
-    await there.refresh()
+    await here.verdicts.allow("bad.example")
+    await there.verdicts.refresh()
     assert there.may_speak("bad.example") is None
 
 
