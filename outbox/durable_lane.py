@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -40,6 +40,10 @@ class _Stuck:
 _Step = Outgoing[Logged] | _Skip | _Stuck
 
 
+def _unheard(_created_ms: Sequence[int]) -> None:
+    return None
+
+
 class DurableLane:
     """Serves the log to one peer at a time; the owner never runs two rounds with the same peer at once."""
 
@@ -52,13 +56,16 @@ class DurableLane:
         policy: RetryPolicy,
         clock: Clock,
         random: Callable[[], float],
+        delivered: Callable[[Sequence[int]], None] = _unheard,
     ) -> None:
+        """``delivered`` is told when the activities that a peer took were written down (Unix milliseconds)."""
         self._log = log
         self._courier = courier
         self._directory = directory
         self._policy = policy
         self._clock = clock
         self._random = random
+        self._delivered = delivered
         self._strikes: dict[str, tuple[int, int]] = {}
 
     async def serve(self, route: Route) -> Served:
@@ -114,6 +121,7 @@ class DurableLane:
             if outcome.delivered:
                 self._strikes.pop(route.host, None)
                 await self._log.delivered(route.host, parcel.items, self._clock.now_ms())
+                self._delivered([item.created_ms for item in parcel.items])
                 sent += len(parcel.items)
                 continue
             served = await self._failed(route, parcel, outcome)

@@ -42,15 +42,15 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: Desk, ca
         return web.Response(status=204) if refusal is None else problems.refused(refusal)
 
     async def list_refusals(request: web.Request) -> web.Response:
-        return web.json_response(desk.list_refusals(request.query.get("host")))
+        return web.json_response(await desk.quarantine.newest(request.query.get("host")))
 
     async def replay_refusals(request: web.Request) -> web.Response:
         query = request.query
-        return web.json_response(await desk.replay_refusals(query.get("host"), query.get("reason")))
+        return web.json_response(await desk.quarantine.replay(query.get("host"), query.get("reason")))
 
     async def drop_refusals(request: web.Request) -> web.Response:
         query = request.query
-        return web.json_response(desk.drop_refusals(query.get("host"), query.get("reason")))
+        return web.json_response(await desk.quarantine.drop(query.get("host"), query.get("reason")))
 
     async def list_undelivered(request: web.Request) -> web.Response:
         return web.json_response(await desk.list_undelivered(request.query.get("host")))

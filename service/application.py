@@ -95,7 +95,8 @@ class Application:
             following=house.outbox.following,
         ).setup(app.router)
         calls = ApiCalls(views.telemetry, ground.clock)
-        desk, overview, tokens = desk_of(house), overview_of(house), house.tokens
+        desk, tokens = desk_of(house), house.tokens
+        overview = overview_of(house, desk)
         admin_routes.setup_routes(app.router, tokens=tokens, desk=desk, calls=calls)
         overview_routes.setup_routes(
             app.router, tokens=tokens, overview=overview, config=lambda: house.config, calls=calls

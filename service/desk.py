@@ -6,7 +6,7 @@ Answers are as REST says them; refusals are values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from federation.peers import Peers, PeerView
@@ -14,12 +14,11 @@ from federation.peers.unusual import Unusual
 from foundation.clock import iso_ms
 from foundation.errors import Refused
 from foundation.urls import parse_host
-from inbox.quarantine import Entry, Quarantine
-from inbox.replay import QuarantineReplay
 from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.queues import Queues, Undelivered
 from outbox.report import Delivery, DeliveryReports
+from service.quarantines import Quarantines
 
 MAX_LISTED = 1_000
 
@@ -32,8 +31,7 @@ class Desk:
     peers: Peers
     following: Following
     events: OutboxEvents
-    quarantine: Quarantine
-    replay: QuarantineReplay
+    quarantine: Quarantines
     reports: DeliveryReports
     queues: Queues
     unusual: Callable[[str], Unusual | None]
@@ -59,17 +57,6 @@ class Desk:
             await self.peers.verdicts.allow(host)
             await self.events.catch_up()
         return None
-
-    def list_refusals(self, host: str | None) -> dict[str, Any]:
-        entries = self.quarantine.newest(MAX_LISTED, host=host)
-        data = [_entry(entry, self.quarantine.holds(entry.number)) for entry in entries]
-        return {"total": len(data), "data": data}
-
-    async def replay_refusals(self, host: str | None, reason: str | None) -> dict[str, int]:
-        return asdict(await self.replay(host=host, reason=reason))
-
-    def drop_refusals(self, host: str | None, reason: str | None) -> dict[str, int]:
-        return {"dropped": self.quarantine.drop(host=host, reason=reason)}
 
     async def list_undelivered(self, host: str | None) -> dict[str, Any]:
         found = await self.queues.undelivered(MAX_LISTED, host)
@@ -143,13 +130,6 @@ def _unusual(unusual: Unusual) -> dict[str, object]:
         "usual": unusual.usual,
         "score": unusual.score,
     }
-
-
-def _entry(entry: Entry, replayable: bool) -> dict[str, object]:
-    fields = asdict(entry)
-    fields["replayable"] = replayable
-    fields["at"] = iso_ms(fields.pop("at_ms"))
-    return fields
 
 
 def _undelivered(one: Undelivered) -> dict[str, object]:

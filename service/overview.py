@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from prometheus_client.parser import text_string_to_metric_families
 
 from foundation.clock import Clock, iso_ms
+from service.today import healthy
 from views.last_known import Known
 from views.model import Video
 from views.routes.video_json import video_json, viewers_json
@@ -63,7 +64,8 @@ class _Sums:
 
 @dataclass(slots=True)
 class Overview:
-    """``watched`` names videos with anybody; ``metrics`` is the page of metrics, of all workers."""
+    """``watched`` names videos with anybody; ``metrics`` is the page of metrics, of all workers. ``pages``: visits
+    since an instant; ``lag``: of deliveries; ``peers``: as REST lists them."""
 
     clock: Clock
     account: str
@@ -72,6 +74,9 @@ class Overview:
     numbers: Numbers
     views_since: Callable[[int], Awaitable[int]]
     metrics: Callable[[], Awaitable[bytes]]
+    pages: Callable[[int], Awaitable[dict[str, int]]]
+    lag: Callable[[], Awaitable[dict[str, Any]]]
+    peers: Callable[[], Awaitable[dict[str, Any]]]
     _now: dict[str, Any] = field(default_factory=dict)
     _now_until_ms: int = -1
 
@@ -107,12 +112,22 @@ class Overview:
                 sums.add(video, shown)
             sums.cut()
             await self.clock.sleep_ms(0)
+        day_ms = now_ms - now_ms % _DAY_MS
+        visits = await self.pages(day_ms)
         peers = sorted(sums.peers.items(), key=lambda one: (-one[1], one[0]))
         return {
             "viewers": sums.scopes | {"unverified": sums.unverified},
             "videosWatched": sums.videos,
             "peers": [{"host": host, "viewers": viewers} for host, viewers in peers if viewers],
-            "today": {"views": await self.views_since(now_ms - now_ms % _DAY_MS)},
+            "pageVisitors": visits["visitorsNow"],
+            "today": {
+                "since": iso_ms(day_ms),
+                "views": await self.views_since(day_ms),
+                "pageViews": visits["pageViews"],
+                "uniqueVisitors": visits["uniqueVisitors"],
+            },
+            "peersHealth": healthy((await self.peers())["data"]),
+            "delivery": await self.lag(),
             "top": [
                 video_json(video, Known(shown, now_ms), self.account) | viewers_json(shown, now_ms, breakdown=True)
                 for video, shown in sums.top

@@ -17,6 +17,7 @@ from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.health_book import HealthBook
 from outbox.inboxes import InboxDirectory
+from outbox.lag import DeliveryLag
 from outbox.lanes import Courier
 from outbox.ledger import Ledger
 from outbox.log import ActivityLog
@@ -55,6 +56,7 @@ class Outlet:
     probe: SoftwareProbe
     deliverer: Deliverer
     announcer: OutboxAnnouncer
+    lag: DeliveryLag
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +109,22 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
         posted=ledger.posted,
     )
     courier, directory = Courier(poster, clock, metrics, batches=batches), InboxDirectory(tower.actors, clock)
-    actor = identity.actor_url
+    actor, lag = identity.actor_url, DeliveryLag(clock, metrics)
     deliverer = Deliverer(
         log=log,
         slots=slots,
         board=board,
         book=routes,
         lanes=Lanes(
-            DurableLane(log=log, courier=courier, directory=directory, policy=retry, clock=clock, random=jitter),
+            DurableLane(
+                log=log,
+                courier=courier,
+                directory=directory,
+                policy=retry,
+                clock=clock,
+                random=jitter,
+                delivered=lag.delivered,
+            ),
             TellLane(
                 actor=actor,
                 slots=slots,
@@ -151,7 +161,7 @@ def outlet(ground: Ground, tower: FederationTower, views: Late[ViewsTower], noti
     announcer = OutboxAnnouncer(
         identity=identity, log=log, deliverer=deliverer, peers=peers, ask_software=probe.ask, clock=clock
     )
-    return Outlet(log, board, routes, poster, health, reports, queues, elsewhere, probe, deliverer, announcer)
+    return Outlet(log, board, routes, poster, health, reports, queues, elsewhere, probe, deliverer, announcer, lag)
 
 
 def outbox(ground: Ground, tower: FederationTower, views: ViewsTower, out: Outlet) -> Outbox:

@@ -54,10 +54,10 @@ class DashboardActions:
         host, reason = fields.get("host") or None, fields.get("reason") or None
         match fields.get("verdict"):
             case "replay":
-                replayed = await self.desk.replay_refusals(host, reason)
+                replayed = await self.desk.quarantine.replay(host, reason)
                 return self.guard.done("/admin/inbox", "replayed", replayed["applied"])
             case "drop":
-                dropped = self.desk.drop_refusals(host, reason)
+                dropped = await self.desk.quarantine.drop(host, reason)
                 return self.guard.done("/admin/inbox", "forgotten", dropped["dropped"])
         return self.guard.trouble(request, session, UNKNOWN)
 

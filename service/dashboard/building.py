@@ -14,6 +14,8 @@ from service.dashboard.pages import DashboardPages, Examine
 from service.dashboard.sessions import Sessions
 from service.desk import Desk
 from service.overview import Overview
+from service.quarantines import Quarantines
+from service.today import Lags, PagesToday
 
 
 def desk_of(house: House) -> Desk:
@@ -21,8 +23,7 @@ def desk_of(house: House) -> Desk:
         peers=house.federation.peers,
         following=house.outbox.following,
         events=house.outbox.events,
-        quarantine=house.entrance.quarantine,
-        replay=house.entrance.replay,
+        quarantine=Quarantines(house.entrance.quarantine, house.entrance.replay, house.siblings),
         reports=house.outlet.reports,
         queues=house.outlet.queues,
         unusual=house.federation.activity.unusual,
@@ -30,7 +31,7 @@ def desk_of(house: House) -> Desk:
     )
 
 
-def overview_of(house: House) -> Overview:
+def overview_of(house: House, desk: Desk) -> Overview:
     ground, views = house.ground, house.views
     return Overview(
         clock=ground.clock,
@@ -40,6 +41,9 @@ def overview_of(house: House) -> Overview:
         numbers=views.viewers,
         views_since=views.counter.local_views_since,
         metrics=house.rendered_metrics,
+        pages=PagesToday(views.websites.pages).read,
+        lag=Lags(house.outlet.lag, house.siblings).read,
+        peers=desk.list_peers,
     )
 
 

@@ -12,9 +12,9 @@ from foundation.clock import Clock, iso_ms
 from foundation.errors import Refused
 from outbox.webhooks.routes import WebhookRoutes
 from service.config import Config
-from service.dashboard.guard import Guard
+from service.dashboard.guard import HEADERS, Guard
 from service.dashboard.sessions import Session
-from service.dashboard.words import ago, ahead, done
+from service.dashboard.words import ago, ahead, done, lag
 from service.desk import Desk
 from service.overview import Overview
 from service.overview_routes import configuration
@@ -50,7 +50,9 @@ class DashboardPages:
     def setup(self, router: web.UrlDispatcher) -> None:
         for path, handler in (
             ("/admin", self.now),
+            ("/admin/now.json", self.now_as_json),
             ("/admin/peers", self.peers),
+            ("/admin/peers.json", self.peers_as_json),
             ("/admin/inbox", self.inbox),
             ("/admin/deliveries", self.deliveries),
             ("/admin/videos", self.videos),
@@ -64,6 +66,13 @@ class DashboardPages:
         data = {"now": await self.overview.now(), "verdicts": await self.overview.inbox()}
         return self._page(request, session, "now.html", data)
 
+    async def now_as_json(self, _request: web.Request, _session: Session) -> web.StreamResponse:
+        """As REST, for whoever is logged in and has no token at hand."""
+        return web.json_response(await self.overview.now(), headers=HEADERS)
+
+    async def peers_as_json(self, _request: web.Request, _session: Session) -> web.StreamResponse:
+        return web.json_response(await self.desk.list_peers(), headers=HEADERS)
+
     async def peers(self, request: web.Request, session: Session) -> web.StreamResponse:
         listed, search = await self.desk.list_peers(), _search(request)
         found = [peer for peer in listed["data"] if search.lower() in peer["host"]]
@@ -73,7 +82,7 @@ class DashboardPages:
 
     async def inbox(self, request: web.Request, session: Session) -> web.StreamResponse:
         host, reason = request.query.get("host") or None, request.query.get("reason") or None
-        listed = self.desk.list_refusals(host)["data"]
+        listed = (await self.desk.quarantine.newest(host))["data"]
         found = [one for one in listed if reason in (None, one["reason"])]
         data = {
             "verdicts": await self.overview.inbox(),
@@ -143,6 +152,7 @@ class DashboardPages:
             "ago": lambda instant: ago(instant, now_ms),
             "ahead": lambda instant: ahead(instant, now_ms),
             "as_of": iso_ms(now_ms),
+            "duration": lag,
             "notice": done(request.query.get("done"), request.query.get("n")),
         }
         return self.guard.render(request, session, template, helpers | data)

@@ -20,6 +20,7 @@ DONE: Mapping[str, str] = {
 """What pages say after a form; ``{n}`` is how many."""
 
 _MAX_DIGITS = 9
+_MINUTE_MS = 60_000
 
 
 def done(what: str | None, number: str | None) -> str:
@@ -31,6 +32,11 @@ def done(what: str | None, number: str | None) -> str:
 def ago(instant: str | None, now_ms: int) -> str:
     at_ms = None if instant is None else parse_iso_ms(instant)
     return "never" if at_ms is None else f"{duration(max(0, now_ms - at_ms))} ago"
+
+
+def lag(length_ms: int) -> str:
+    """To the tenth of a second below a minute."""
+    return duration(length_ms) if length_ms >= _MINUTE_MS else f"{length_ms / 1000:.3g} s"
 
 
 def ahead(instant: str | None, now_ms: int) -> str:

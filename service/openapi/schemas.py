@@ -107,7 +107,10 @@ SCHEMAS: dict[str, Schema] = {
             ),
             "videosWatched": COUNT,
             "peers": each(struct({"host": TEXT, "viewers": COUNT})),
-            "today": struct({"views": COUNT}),
+            "pageVisitors": COUNT,
+            "today": struct({"since": INSTANT, "views": COUNT, "pageViews": COUNT, "uniqueVisitors": COUNT}),
+            "peersHealth": struct({"healthy": COUNT, "known": COUNT}),
+            "delivery": struct({"delivered": COUNT, "lagP95Ms": maybe(WHOLE)}),
             "top": each(ref("Video")),
             "asOf": INSTANT,
         }

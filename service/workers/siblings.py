@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,6 +76,25 @@ class Siblings:
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             async with self.session(index) as session, session.get(f"http://worker{path}") as response:
                 return await response.text() if response.status == web.HTTPOk.status_code else None
+        return None
+
+    async def ask_others(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, timeout_s: float = ANSWER_WITHIN_S
+    ) -> list[bytes]:
+        """What those of the other workers answer that do, in no order."""
+        others = [index for index in range(self.worker.count) if index != self.worker.index]
+        answers = await asyncio.gather(*(self._ask(index, method, path, query, timeout_s) for index in others))
+        return [answer for answer in answers if answer is not None]
+
+    async def _ask(
+        self, index: int, method: str, path: str, query: Mapping[str, str] | None, timeout_s: float
+    ) -> bytes | None:
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with (
+                self.session(index, timeout_s) as session,
+                session.request(method, f"http://worker{path}", params=query) as response,
+            ):
+                return await response.read() if response.status == web.HTTPOk.status_code else None
         return None
 
     async def forward(self, request: web.Request, index: int, timeout_s: float) -> web.StreamResponse | None:

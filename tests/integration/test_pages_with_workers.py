@@ -63,6 +63,10 @@ async def test_every_process_counts_and_knows_the_same(
             assert (answer["totalPageViews"], answer["uniqueVisitors"], answer["uniquePaths"]) == (20, 10, 4)
             assert answer["activeVisitors"] == 10
             assert {page["path"]: page["views"] for page in answer["pageStats"]} == {f"/{n}": 5 for n in range(4)}
+        for _ in range(6):
+            now = (await client.ask("GET", "/api/v1/server/now", headers=NEW)).body
+            assert now["today"] | {"since": ""} == {"since": "", "views": 0, "pageViews": 20, "uniqueVisitors": 10}
+            assert now["pageVisitors"] == 10
         await asyncio.gather(*(say(client, "heartbeat", f"s{n}", "/", leave=True) for n in range(4)))
         assert {answer["activeVisitors"] for answer in await asyncio.gather(*(stats(client) for _ in range(12)))} == {6}
     finally:

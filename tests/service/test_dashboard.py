@@ -34,6 +34,7 @@ PAGES = (
     "/admin/configuration",
     "/admin/doctor",
 )
+AS_JSON = ("/admin/now.json", "/admin/peers.json")
 FORMS = ("/admin/peers", "/admin/inbox", "/admin/deliveries", "/admin/webhooks", "/admin/doctor", "/admin/logout")
 
 
@@ -115,7 +116,7 @@ async def visit(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Open]:
 
 async def test_without_a_session_every_page_and_form_leads_to_the_login(visit: Open) -> None:
     browser = await visit()
-    for path in PAGES:
+    for path in PAGES + AS_JSON:
         answer = await browser.get(path)
         assert (answer.status, answer.url) == (200, "/admin/login"), path
         assert "Log out" not in answer.text
@@ -335,9 +336,17 @@ async def test_the_pages_say_what_rest_says(visit: Open) -> None:
         assert (await browser.get(f"/api/v1/server/{name}")).status == 401
 
     page = await browser.log_in()
-    assert "Viewers here 2" in page.words
+    assert "Watching now, here 2" in page.words
     assert "A board meeting" in page.words
     assert "0 taken, 1 not" in page.words
+    for path in sorted(set(re.findall(r'href="(/admin/[a-z]+\.json)"', page.text))):
+        async with browser.http.get(f"{service.url}{path}") as answer:
+            assert answer.content_type == "application/json"
+            assert answer.headers["Cache-Control"] == "no-store"
+            shown = await answer.json()
+        rest = f"{service.url}/api/v1/server{path.removeprefix('/admin').removesuffix('.json')}"
+        async with browser.http.get(rest, headers=auth) as answer:
+            assert await answer.json() == shown
     inbox = await browser.get("/admin/inbox?host=peer.example")
     assert "not yours" in inbox.words
     assert "A board meeting" in (await browser.get("/admin/videos?search=BOARD")).words
