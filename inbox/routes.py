@@ -9,6 +9,8 @@ from aiohttp import web
 from foundation import problems
 from inbox.pipeline import Pipeline
 
+SHARED_INBOX = "/inbox"
+
 
 def setup_routes(router: web.UrlDispatcher, pipeline: Pipeline, actor_exists: Callable[[str], bool]) -> None:
     """Register first: the dispatcher asks fixed paths by hash, and the shared inbox is the hottest of all.
@@ -21,6 +23,6 @@ def setup_routes(router: web.UrlDispatcher, pipeline: Pipeline, actor_exists: Ca
             return problems.problem(404, "No such actor")
         return await pipeline.receive(request)
 
-    router.add_post("/inbox", pipeline.receive)
+    router.add_post(SHARED_INBOX, pipeline.receive)
     router.add_post("/accounts/{name}/inbox", actor_inbox)
     router.add_post("/video-channels/{name}/inbox", actor_inbox)

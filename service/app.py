@@ -88,7 +88,7 @@ class Service:
         self.outlet, self.outbox, self.entrance = house.outlet, house.outbox, house.entrance
         self.webhooks, self.livekit, self.housekeeping = house.webhooks, house.livekit, house.housekeeping
         application = Application(house, house.metrics_page)
-        self.app, self.push = application.app, application.push
+        self.app, self.push, self._hot = application.app, application.push, application.hot
         self.views.catalog.gone = self._forget_video
         others = Others(house, self.push)
         others.listen()
@@ -152,6 +152,7 @@ class Service:
             listen.trusted_proxies,
         )
         bound_connections(self._runner, limits, self.ground.metrics)
+        self._hot.install(self._runner)
         if self.siblings is not None:
             await self.siblings.start()
         port = listen.port if self.worker is None else self.worker.port

@@ -29,6 +29,7 @@ from service.dashboard.building import desk_of, overview_of, setup_dashboard
 from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
+from service.hot_paths import HotPaths
 from service.html_pages import Pages
 from service.live_push import LivePush
 from service.scripts import Scripts
@@ -39,7 +40,8 @@ from views.telemetry.calls import ApiCalls
 
 
 class Application:
-    """``app`` is served; ``push`` belongs to whoever starts and stops. ``metrics_page`` makes that of ``/metrics``."""
+    """``app`` is served, and ``hot`` before it; ``push`` belongs to whoever starts and stops.
+    ``metrics_page`` makes that of ``/metrics``."""
 
     def __init__(self, house: House, metrics_page: Callable[[], Awaitable[bytes]]) -> None:
         self._house = house
@@ -52,7 +54,9 @@ class Application:
         house = self._house
         ground, config, federation, views = house.ground, house.ground.config, house.federation, house.views
         api = views_api(ground, views, house.tokens, house.entrance.importer, house.housekeeping.commands())
-        push = LivePush(ground, views, views_routes.setup_routes(app.router, api), app, house.siblings)
+        answering = views_routes.setup_routes(app.router, api)
+        push = LivePush(ground, views, answering.push, app, house.siblings)
+        self.hot = HotPaths(house.entrance.pipeline.receive, answering.report)
         inbox_routes.setup_routes(app.router, house.entrance.pipeline, self._is_actor_path)
         livekit_routes.setup_routes(app.router, house.livekit.receiver)
         pages = Pages(federation.identity)

@@ -1,7 +1,8 @@
 """Do nearly all viewers come from one address? Then a proxy stands before us that is not trusted (PeerTube #6307).
 
-What is kept is a sample: of the viewers of the last minutes the ``SAMPLE`` whose keyed hashes are smallest (bottom-k),
-each with the keyed hash of its address. The key is random and dies with the process; no address and no viewer is kept.
+What is kept is a sample: of the viewers of the last minutes the ``SAMPLE`` whose hashes are smallest (bottom-k), each
+with the keyed hash of its address. Keys and seeds are random and die with the process; no address and no viewer is
+kept.
 """
 
 from __future__ import annotations
@@ -64,8 +65,8 @@ class Sharing:
 
         ``forwarded``: it had an X-Forwarded-For that was not believed.
         """
-        raw = viewer.encode("utf-8", "surrogatepass") if isinstance(viewer, str) else viewer
-        name = int.from_bytes(self._hash(raw))
+        # As good a sample as any, and asked at every report: Python's own hash, whose seed dies with the process.
+        name = hash(viewer)
         self._turn()
         window = self._now
         if name in window.members:

@@ -80,7 +80,7 @@ class House:
 
     def app(self) -> web.Application:
         app = web.Application()
-        self.push = setup_routes(app.router, self.api)
+        self.push = setup_routes(app.router, self.api).push
         push = self.push
 
         async def shutdown(_app: web.Application) -> None:

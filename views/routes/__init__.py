@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aiohttp import web
 
 from views.last_known import LastKnown
 from views.routes import channels, page_stats, pages, playback, player, replay, resume, server, stats, videos, viewers
 from views.routes.access import Access
+from views.routes.player import ReportHandler
 from views.routes.push import ViewerPush
 from views.routes.services import ViewsApi
 
 
-def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
-    """Register every route; call it before any other route is added, so that reports of players are found first.
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """What a service needs of the routes. ``push`` owns the open event streams: its ``close`` belongs to the
+    application's ``on_shutdown``. ``report`` answers what players say."""
 
-    Returns the owner of the open event streams: its ``close`` belongs to the application's ``on_shutdown``.
-    """
+    push: ViewerPush
+    report: ReportHandler
+
+
+def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> Answering:
+    """Register every route; call it before any other route is added, so that reports of players are found first."""
     access = Access(api)
     numbers = LastKnown(api.viewers, api.clock, api.metrics)
     push = ViewerPush(api.viewers.subscribe, api.metrics, api.settings.max_streams)
-    player.setup(router, api, access)
+    report = player.setup(router, api, access)
     viewers.setup(router, api, access, numbers, push)
     videos.setup(router, api, access, numbers)
     server.setup(router, api, access)
@@ -36,4 +45,4 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> ViewerPush:
         replay.setup(router, api, access, api.replays)
     if api.playback is not None:
         playback.setup(router, api, access, api.playback)
-    return push
+    return Answering(push, report)

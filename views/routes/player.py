@@ -10,6 +10,8 @@ video 404, time beyond the end 400. Then 204, whatever became of the report: ``X
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from aiohttp import web
 
 from foundation.answers import EmptyAnswers
@@ -36,6 +38,14 @@ _ANSWERS = {
 """Headers of the answers."""
 
 
+REPORT_PREFIX = "/api/v1/videos/"
+REPORT_NAMES = ("views", "watching")
+REPORT_METHODS = ("POST", "PUT")
+
+ReportHandler = Callable[[web.Request, str], Awaitable[web.Response]]
+"""Answers a report about the video that the text names."""
+
+
 class PlayerRoutes:
     """The handler and what it needs, looked up once."""
 
@@ -55,8 +65,8 @@ class PlayerRoutes:
         )
         self._refused = {status: answers.labels(str(status)).inc for status in (400, 401, 404, 408, 413, 415, 429, 503)}
 
-    async def report(self, request: web.Request) -> web.Response:
-        """One report. PeerTube 6.3 and 7.2 bodies, see ``report_body``."""
+    async def report(self, request: web.Request, named: str) -> web.Response:
+        """One report about the video that ``named`` names. PeerTube 6.3 and 7.2 bodies, see ``report_body``."""
         access = self._access
         address = access.address(request)
         limited = access.throttle(request, address)
@@ -74,12 +84,12 @@ class PlayerRoutes:
             return self._refuse(refusal(raw))
         said = parse_report(raw)
         if isinstance(said, BadBody):
-            return self._refuse(_bad_request(request, said))
+            return self._refuse(_bad_request(named, said))
         token = access.viewer_token(request, said.viewer_token)
         try:
-            video: Video | Refused | None = None if token else access.peek(request.match_info["id"])
+            video: Video | Refused | None = None if token else access.peek(named)
             if video is None:
-                video = await access.visible(request, principal, token)
+                video = await access.may_know(named, principal, token)
             if isinstance(video, Refused):
                 return self._refuse(_bad_id() if video is BAD_ID else refusal(video))
             if said.position_s > video.duration_s and not video.is_live:
@@ -125,10 +135,10 @@ class PlayerRoutes:
         return response
 
 
-def _bad_request(request: web.Request, bad: BadBody) -> web.Response:
+def _bad_request(named: str, bad: BadBody) -> web.Response:
     """Names every parameter at fault at once, the id of the path among them."""
     params = dict(bad.params)
-    if parse_video_ref(request.match_info["id"]) is None:
+    if parse_video_ref(named) is None:
         params = {"id": BAD_ID.detail, **params}
     return problem(400, "Incorrect request parameters: " + ", ".join(params), invalid_params=params)
 
@@ -143,8 +153,14 @@ def _beyond_the_end(video: Video, said: Report) -> web.Response:
     return problem(400, detail, invalid_params={"currentTime": detail})
 
 
-def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access) -> None:
-    """Register these before any other route of the application."""
-    routes = PlayerRoutes(api, access)
-    for name in ("views", "watching"):
-        add_resource(router, f"/api/v1/videos/{{id}}/{name}", {"POST": routes.report, "PUT": routes.report})
+def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access) -> ReportHandler:
+    """Register these before any other route of the application. Returns what answers there, for whoever knows the id
+    of the video without asking the router."""
+    report = PlayerRoutes(api, access).report
+
+    async def routed(request: web.Request) -> web.Response:
+        return await report(request, request.match_info["id"])
+
+    for name in REPORT_NAMES:
+        add_resource(router, f"{REPORT_PREFIX}{{id}}/{name}", dict.fromkeys(REPORT_METHODS, routed))
+    return report
