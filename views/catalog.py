@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, select
 
 from foundation.clock import Clock
-from foundation.database import Database, Transaction, upsert
+from foundation.database import Database, Transaction
 from foundation.errors import Refused, StorageUnavailable
 from views.drafts import judge_draft, judge_remote
 from views.ids import VideoRef
 from views.listing import MAX_COUNT, VideoFilter, VideoPage, page_of
-from views.model import Privacy, RemoteVideo, Video, VideoDraft
+from views.model import RemoteVideo, Video, VideoDraft
+from views.own_videos import OwnVideos
 from views.ports import Announcer
-from views.rows import COLUMNS, draft_values, remote_values, video_of
+from views.remote_videos import RemoteVideos
+from views.rows import COLUMNS, video_of
 from views.tables import video_views, videos
 from views.video_cache import VideoCache
 
@@ -63,13 +64,14 @@ class Catalog:
         self._db = db
         self._announcer = announcer
         self._clock = clock
-        self._local_url = local_url
+        bounds = bounds or CatalogBounds()
+        self._own = OwnVideos(announcer, clock, local_url, local_origin)
+        self._remote = RemoteVideos(clock, bounds.remote_videos)
         self._local_origin = local_origin
-        self._bounds = bounds or CatalogBounds()
         self.gone: Callable[[Video], Awaitable[None]] = _nobody_asks
         """Called after a video was deleted, or became private: whoever keeps something of it forgets it then."""
         self._reading: dict[int, asyncio.Task[Video | None]] = {}
-        self._cache = VideoCache(self._bounds.cached, missing_size=self._bounds.missing, missing_for_ms=MISSING_FOR_MS)
+        self._cache = VideoCache(bounds.cached, missing_size=bounds.missing, missing_for_ms=MISSING_FOR_MS)
 
     # Finding
 
@@ -186,7 +188,7 @@ class Catalog:
         refusal = judge_draft(draft) or self._judge_channel(draft.channel)
         if refusal is not None:
             return refusal
-        verdict = await self._db.write(lambda tx: self._put_local(tx, draft))
+        verdict = await self._db.write(lambda tx: self._own.put(tx, draft))
         if isinstance(verdict, Refused):
             return verdict
         video, before = verdict
@@ -197,58 +199,6 @@ class Catalog:
         if before is not None and before.federated and not video.federated:
             await self.gone(video)
         return video, before is None
-
-    async def _put_local(self, tx: Transaction, draft: VideoDraft) -> tuple[Video, Video | None] | Refused:
-        created = await self._insert_local(tx, draft)
-        if created is not None:
-            if created.federated:
-                await self._announcer.video_published(tx, created)
-            return created, None
-        stored = select(*COLUMNS).where(videos.c.uuid == draft.uuid).with_for_update()
-        row = (await tx.execute(stored)).one_or_none()
-        if row is None or not row.local:
-            return Refused("uuid_taken", "this uuid belongs to a video of another instance", 409)
-        before = video_of(row)
-        changes = {name: value for name, value in draft_values(draft).items() if value != _plain(before, name)}
-        if not changes:
-            return before, before
-        now_ms = self._clock.now_ms()
-        changes["updated_ms"] = max(now_ms, before.updated_ms + 1)
-        if draft.privacy is not Privacy.PRIVATE:
-            # What is told now carries the counted total as it stands.
-            changes |= {"views_announced": videos.c.views, "announced_ms": now_ms}
-        changing = update(videos).where(videos.c.number == before.number).values(changes).returning(*COLUMNS)
-        video = video_of((await tx.execute(changing)).one())
-        await self._tell_change(tx, before, video)
-        return video, before
-
-    async def _insert_local(self, tx: Transaction, draft: VideoDraft) -> Video | None:
-        """None when the UUID is known already."""
-        now_ms = self._clock.now_ms()
-        values = {
-            "uuid": draft.uuid,
-            "url": self._local_url(draft.uuid),
-            "origin": self._local_origin,
-            "local": True,
-            "published_ms": now_ms,
-            "updated_ms": now_ms,
-            "refreshed_ms": now_ms,
-        }
-        known = await tx.execute(select(videos.c.number).where(videos.c.uuid == draft.uuid))
-        if known.one_or_none() is not None:
-            return None
-        statement = upsert(tx, videos).values(values | draft_values(draft)).on_conflict_do_nothing()
-        row = (await tx.execute(statement.returning(*COLUMNS))).one_or_none()
-        return None if row is None else video_of(row)
-
-    async def _tell_change(self, tx: Transaction, before: Video, video: Video) -> None:
-        if not video.federated:
-            if before.federated:
-                await self._announcer.video_deleted(tx, before)
-        elif not before.federated or (video.privacy is Privacy.PUBLIC and before.privacy is not Privacy.PUBLIC):
-            await self._announcer.video_published(tx, video)
-        else:
-            await self._announcer.video_updated(tx, video)
 
     # Remote videos
 
@@ -263,39 +213,11 @@ class Catalog:
             refusal = Refused("own_video", "this video is ours", 409)
         if refusal is not None:
             return refusal
-        verdict = await self._db.write(lambda tx: self._put_remote(tx, remote))
+        verdict = await self._db.write(lambda tx: self._remote.put(tx, remote))
         if isinstance(verdict, Video):
             self._cache.put(verdict)
             self._moved(verdict.number)
         return verdict
-
-    async def _put_remote(self, tx: Transaction, remote: RemoteVideo) -> Video | Refused:
-        now_ms = self._clock.now_ms()
-        stored = select(*COLUMNS).where(videos.c.url == remote.url).with_for_update()
-        row = (await tx.execute(stored)).one_or_none()
-        if row is None:
-            return await self._insert_remote(tx, remote, now_ms)
-        before = video_of(row)
-        if before.local:
-            return Refused("own_video", "this video is ours", 409)
-        if before.uuid != remote.uuid:
-            return Refused("uuid_changed", "this video is known under another uuid", 409)
-        values: dict[str, Any] = {"refreshed_ms": now_ms}
-        if remote.updated_ms >= before.updated_ms:
-            values |= remote_values(remote)
-        changing = update(videos).where(videos.c.number == before.number).values(values).returning(*COLUMNS)
-        return video_of((await tx.execute(changing)).one())
-
-    async def _insert_remote(self, tx: Transaction, remote: RemoteVideo, now_ms: int) -> Video | Refused:
-        kept = await tx.execute(select(func.count()).select_from(videos).where(videos.c.local.is_(False)))
-        if kept.scalar_one() >= self._bounds.remote_videos:
-            return Refused("catalog_full", "no more remote videos are kept", 503)
-        values = {"uuid": remote.uuid, "url": remote.url, "local": False, "refreshed_ms": now_ms}
-        statement = upsert(tx, videos).values(values | remote_values(remote)).on_conflict_do_nothing()
-        row = (await tx.execute(statement.returning(*COLUMNS))).one_or_none()
-        if row is None:
-            return Refused("uuid_taken", "this uuid belongs to another video", 409)
-        return video_of(row)
 
     async def remote_gone(self, url: str) -> bool:
         """The origin deleted its video (or answers 404, 410): forget it. False when we knew none of that id."""
@@ -304,20 +226,12 @@ class Catalog:
 
     async def touch_refreshed(self, video: Video) -> None:
         """The origin was asked just now, in vain: do not ask again at once."""
-        now_ms = self._clock.now_ms()
-        statement = update(videos).where(videos.c.number == video.number).values(refreshed_ms=now_ms)
-        await self._db.write(lambda tx: tx.execute(statement))
+        await self._db.write(lambda tx: self._remote.asked_now(tx, video.number))
 
     async def stale_remote(self, before_ms: int, limit: int = MAX_COUNT) -> Sequence[Video]:
         """Remote videos whose document was last asked for before ``before_ms``, the longest ago first."""
-        statement = (
-            select(*COLUMNS)
-            .where(videos.c.local.is_(False), videos.c.refreshed_ms < before_ms)
-            .order_by(videos.c.refreshed_ms, videos.c.number)
-            .limit(limit)
-        )
         async with self._db.read() as tx:
-            return [video_of(row) for row in await tx.execute(statement)]
+            return await self._remote.stale(tx, before_ms, limit)
 
     # All videos
 
@@ -361,11 +275,6 @@ class Catalog:
 
 async def _nobody_asks(_: Video) -> None:
     return None
-
-
-def _plain(video: Video, column: str) -> object:
-    value = getattr(video, column)
-    return value.value if isinstance(value, Privacy) else value
 
 
 def _nobody_hears(_: int) -> None:
