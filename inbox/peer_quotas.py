@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from federation.peers import PeerLimits
+from federation.peers.parties import Parties
 from foundation.clock import Clock
 from foundation.distinct import DistinctLimiter
 from foundation.metrics import Metrics
@@ -22,7 +23,8 @@ HOUR_MS = 3_600_000
 class PeerQuotas:
     """``limits_of(host)`` is asked on every message, so that a changed configuration holds at once.
 
-    Every process counts for itself. ``most_videos`` is the largest quota of videos of all hosts, ``videos_within_ms``
+    Hosts that are one party are believed so much together as ``parties`` says, and each within its own quotas. Every
+    process counts for itself. ``most_videos`` is the largest quota of videos of all hosts, ``videos_within_ms``
     how long a viewer without news is here at most.
     """
 
@@ -34,10 +36,16 @@ class PeerQuotas:
         *,
         most_videos: int = 2_000,
         videos_within_ms: int = 600_000,
+        parties: Parties | None = None,
     ) -> None:
         self._limits_of = limits_of
+        self._parties = parties
         self._new: WindowCounter[str] = WindowCounter(clock, MINUTE_MS, MAX_HOSTS)
         self._videos: DistinctLimiter[str] = DistinctLimiter(clock, most_videos, videos_within_ms, MAX_HOSTS)
+        # Wider, for many hosts together: in one limiter with the others every host would take so much room.
+        self._site_videos: DistinctLimiter[str] = DistinctLimiter(
+            clock, max(1, parties.limits.videos if parties else 1), videos_within_ms, MAX_HOSTS
+        )
         self._views: WindowCounter[tuple[str, int]] = WindowCounter(clock, HOUR_MS, MAX_PAIRS)
         above = metrics.counter(
             "fediviews_peer_quota_exceeded", "What peers sent above their quotas, by what became of it", ["outcome"]
@@ -51,20 +59,35 @@ class PeerQuotas:
         limits = self._limits_of(host)
         if self._new.seen(host) >= limits.new_viewers_per_minute:
             return False
-        return self._videos.admits(host, hash((video, HOUR_MS)), limits.videos)
+        thing, parties = hash((video, HOUR_MS)), self._parties
+        if parties is not None and (party := parties.of(host)) != host:
+            if self._new.seen(party) >= parties.limits.new_viewers_per_minute:
+                return False
+            if not self._site_videos.admits(party, thing, parties.limits.videos):
+                return False
+        return self._videos.admits(host, thing, limits.videos)
 
     def came(self, host: str) -> bool:
         """A viewer that counts has come. True: it may have been among the unverified ones before."""
         self._new.see(host)
+        party = self._party_of(host)
+        if party is not None:
+            self._new.see(party)
         return self._new.seen(UNVERIFIED + host) > 0
 
     def notes_unverified(self, host: str) -> bool:
         """Whether one more viewer that does not count is kept, to be shown apart: as many per minute as would count."""
-        source = UNVERIFIED + host
-        if self._new.seen(source) >= max(1, self._limits_of(host).new_viewers_per_minute):
+        source, party, parties = UNVERIFIED + host, self._party_of(host), self._parties
+        full = self._new.seen(source) >= max(1, self._limits_of(host).new_viewers_per_minute)
+        if party is not None and parties is not None:
+            most = max(1, parties.limits.new_viewers_per_minute)
+            full = full or self._new.seen(UNVERIFIED + party) >= most
+        if full:
             self._dropped()
             return False
         self._new.see(source)
+        if party is not None:
+            self._new.see(UNVERIFIED + party)
         self._unverified()
         return True
 
@@ -72,10 +95,21 @@ class PeerQuotas:
 
     def counts_view(self, host: str, video: int) -> bool:
         """Whether one more counted view of this video is believed within this hour."""
-        if self._views.seen((host, video)) < self._limits_of(host).views_per_hour:
-            return True
-        self._dropped()
-        return False
+        believed = self._views.seen((host, video)) < self._limits_of(host).views_per_hour
+        party, parties = self._party_of(host), self._parties
+        if believed and party is not None and parties is not None:
+            believed = self._views.seen((party, video)) < parties.limits.views_per_hour
+        if not believed:
+            self._dropped()
+        return believed
 
     def counted(self, host: str, video: int) -> None:
         self._views.see((host, video))
+        party = self._party_of(host)
+        if party is not None:
+            self._views.see((party, video))
+
+    def _party_of(self, host: str) -> str | None:
+        """What it is part of; None where it stands alone."""
+        party = host if self._parties is None else self._parties.of(host)
+        return None if party == host else party

@@ -6,8 +6,7 @@ What a proven sender said is held besides, in memory only, where another rule wo
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -17,6 +16,7 @@ from prometheus_client import Counter
 from federation.vocabulary import Activity
 from foundation.clock import Clock
 from foundation.errors import Refused
+from foundation.fair import FairStore
 from foundation.metrics import Metrics
 from inbox.reasons import REPLAYABLE
 from inbox.sender import Sender
@@ -58,22 +58,32 @@ class Quarantine:
     There are three rings of ``size`` entries each, so that what costs nothing to send drives out nothing that matters:
     what nobody proved to have said, what a proven host said, and that of it which is held for a replay. Messages are
     held up to ``max_bytes`` together; beyond it the oldest can no longer be replayed.
+
+    What is proven is kept fairly: in a ring that is full, and where too many bytes are held, the party with the most
+    loses its oldest. ``party_of(host)`` names the hosts that are one party.
     """
 
-    def __init__(self, size: int, clock: Clock, metrics: Metrics, max_bytes: int = 0) -> None:
+    def __init__(
+        self,
+        size: int,
+        clock: Clock,
+        metrics: Metrics,
+        max_bytes: int = 0,
+        party_of: Callable[[str], str] = lambda host: host,
+    ) -> None:
         self._size = size
-        self._unproven: deque[Entry] = deque()
-        self._proven: deque[Entry] = deque()
-        self._replayable: deque[Entry] = deque()
-        self._held: OrderedDict[int, Held] = OrderedDict()
+        self._unproven: FairStore[Entry] = FairStore(size)
+        self._proven: FairStore[Entry] = FairStore(size)
+        self._replayable: FairStore[Entry] = FairStore(size)
+        self._held: FairStore[Held] = FairStore(max_bytes)
         self._max_bytes = max_bytes
-        self._bytes = 0
+        self._party_of = party_of
         self._clock = clock
         self._number = 0
         self._refusals: Counter = metrics.counter(
             "fediviews_inbox_refused_total", "Inbox messages refused or dropped, by reason", ["reason"]
         )
-        metrics.gauge_from("fediviews_quarantine_held_bytes", "Messages held for a replay", lambda: self._bytes)
+        metrics.gauge_from("fediviews_quarantine_held_bytes", "Messages held for a replay", lambda: self._held.cost)
 
     def add(self, refusal: Refused, *, host: str = UNKNOWN_HOST, verified: bool = False, kind: str = "") -> None:
         """Note a refusal or a drop."""
@@ -93,8 +103,6 @@ class Quarantine:
         if not held:
             return
         self.put_back(self._number, Held(activity, sender, size))
-        while self._bytes > self._max_bytes:
-            self._let_go(next(iter(self._held)))
 
     def newest(self, limit: int, *, host: str | None = None) -> list[Entry]:
         """At most ``limit`` entries, newest first; of one host where given."""
@@ -110,34 +118,33 @@ class Quarantine:
 
     def take(self, number: int) -> Held | None:
         """Take out what is held of an entry, so that nobody else does; the entry stays."""
-        return self._let_go(number)
+        return self._held.pop(number)
 
     def put_back(self, number: int, held: Held) -> None:
-        """It was not judged after all."""
-        self._held[number] = held
-        self._bytes += held.size
+        """It was not judged after all; it is held on, if its entry is still here."""
+        if number in self._replayable:
+            self._held.add(number, held, self._party_of(held.sender.host), held.size)
 
     def drop(self, *, host: str | None = None, reason: str | None = None) -> int:
         """Forget entries and what is held of them; how many."""
         gone = {entry.number for entry in self._matching(host, reason)}
         for number in gone:
-            self._let_go(number)
-        for ring in self._rings():
-            kept = [entry for entry in ring if entry.number not in gone]
-            ring.clear()
-            ring.extend(kept)
+            self._held.pop(number)
+            for ring in self._rings():
+                ring.pop(number)
         return len(gone)
 
     def __len__(self) -> int:
         return sum(map(len, self._rings()))
 
-    def _rings(self) -> tuple[deque[Entry], ...]:
+    def _rings(self) -> tuple[FairStore[Entry], ...]:
         return self._unproven, self._proven, self._replayable
 
-    def _note(self, ring: deque[Entry], refusal: Refused, host: str, verified: bool, kind: str) -> None:
+    def _note(self, ring: FairStore[Entry], refusal: Refused, host: str, verified: bool, kind: str) -> None:
         self._number += 1
         self._refusals.labels(str(refusal.reason)).inc()
-        ring.append(
+        gone = ring.add(
+            self._number,
             Entry(
                 self._number,
                 self._clock.now_ms(),
@@ -147,22 +154,17 @@ class Quarantine:
                 str(refusal.reason),
                 _one_line(refusal.detail),
                 refusal.status,
-            )
+            ),
+            self._party_of(host) if verified else UNKNOWN_HOST,
         )
-        if len(ring) > self._size:
-            self._let_go(ring.popleft().number)
+        for number in gone:
+            self._held.pop(number)
 
     def _matching(self, host: str | None, reason: str | None) -> Iterator[Entry]:
         """Newest first."""
-        for entry in heapq.merge(*map(reversed, self._rings()), key=lambda entry: -entry.number):
+        for entry in heapq.merge(*(ring.newest() for ring in self._rings()), key=lambda entry: -entry.number):
             if (host is None or entry.host == host) and (reason is None or entry.reason == reason):
                 yield entry
-
-    def _let_go(self, number: int) -> Held | None:
-        held = self._held.pop(number, None)
-        if held is not None:
-            self._bytes -= held.size
-        return held
 
 
 def _one_line(text: str) -> str:

@@ -11,8 +11,8 @@ from federation.peers import Peers
 from federation.vocabulary import WatchActionObject
 from foundation.clock import Clock
 from foundation.errors import Refused
-from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
+from inbox.quotas import HostLimiter
 from inbox.reasons import InboxReason, drop
 from inbox.sender import Sender
 from views.catalog import Catalog
@@ -68,7 +68,7 @@ class WatchActionHandler:
         stays: RemoteStays,
         clock: Clock,
         rules: Plausibility | None = None,
-        limiter: WindowLimiter[str] | None = None,
+        limiter: HostLimiter | None = None,
     ) -> None:
         self._limiter = limiter
         self._peers = peers
@@ -91,7 +91,7 @@ class WatchActionHandler:
             return drop(InboxReason.NOT_ACCEPTED, KIND)
         offset_ms = self._peers.clock_offset_ms(sender.host)
         if self._limiter is not None and self._limiter.hit(sender.host) is not None:
-            return drop(InboxReason.TOO_MANY_STAYS, "more WatchActions than are taken of one host")
+            return drop(InboxReason.TOO_MANY_STAYS, "more WatchActions than are taken of one host, or of one site")
         stay = judge(action, video, sender.host, self._clock.now_ms(), offset_ms, self._rules)
         if isinstance(stay, Refused):
             return stay

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from aiohttp import web
 
 from foundation import problems
 from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.tokens import TokenBook
-from foundation.web import bearer_token
+from foundation.web import bearer_token, read_body
 from outbox.waiting import available
 from service.desk import Desk
 from views.telemetry.calls import ApiCalls
+
+MAX_BODY = 10_000
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -45,6 +48,9 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: Desk, ca
         return web.json_response(await desk.quarantine.newest(request.query.get("host")))
 
     async def replay_refusals(request: web.Request) -> web.Response:
+        refusal = await _body_refusal(request)
+        if refusal is not None:
+            return problems.refused(refusal)
         query = request.query
         return web.json_response(await desk.quarantine.replay(query.get("host"), query.get("reason")))
 
@@ -67,3 +73,19 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: Desk, ca
     router.add_post("/api/v1/server/quarantine/replay", for_admins(replay_refusals))
     router.add_get("/api/v1/server/undelivered", for_admins(list_undelivered))
     router.add_post("/api/v1/server/peers/{host}/undelivered/{verdict:retry|drop}", for_admins(judge_undelivered))
+
+
+async def _body_refusal(request: web.Request) -> Refused | None:
+    """Why the body is not the empty one, or the empty object, that says nothing beside the query."""
+    body = await read_body(request, MAX_BODY)
+    if isinstance(body, Refused):
+        return body
+    if not body:
+        return None
+    try:
+        said = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Refused("bad_body", "the body is no JSON; send none", 400)
+    if said == {} and isinstance(said, dict):
+        return None
+    return Refused("bad_body", "the query chooses (host, reason): send no body, or {}", 400)

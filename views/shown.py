@@ -39,7 +39,22 @@ class Shown:
         return self.viewers - self.local
 
 
-def shown(video_is_local: bool, reading: Reading, quota_of: Callable[[str], int], now_ms: int) -> Shown:
+Believed = Callable[[dict[str, int]], dict[str, int]]
+"""Of viewers by host: those that all hosts of one owner together are believed."""
+
+
+def everybody(viewers: dict[str, int]) -> dict[str, int]:
+    """Each host is judged by itself alone."""
+    return viewers
+
+
+def shown(
+    video_is_local: bool,
+    reading: Reading,
+    quota_of: Callable[[str], int],
+    now_ms: int,
+    believed_together: Believed = everybody,
+) -> Shown:
     """``quota_of(host)`` is how many viewers of one video that host is believed."""
     total = reading.total
     if not video_is_local and total is not None and now_ms < total.fresh_until_ms:
@@ -54,6 +69,7 @@ def shown(video_is_local: bool, reading: Reading, quota_of: Callable[[str], int]
         for host, count in reading.peers.items()
         if not host.startswith(UNVERIFIED)
     }
+    peers = believed_together(peers)
     believed = sum(peers.values())
     return Shown(
         reading.local + believed,

@@ -10,12 +10,12 @@ from typing import Protocol, TypeVar
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.base import CounterStore, TellClaims, Told, Total, TotalMark
+from views.counters.base import CounterStore, Reading, TellClaims, Told, Total, TotalMark
 from views.counters.base import Telling as TellClaim
 from views.model import LOCAL, UNVERIFIED, Video
 from views.notices import TotalReceived
 from views.ports import Announcer, Listener, Notifier, NullNotifier, Tell
-from views.shown import Shown, count_ours, shown
+from views.shown import Believed, Shown, count_ours, everybody, shown
 from views.telling import Telling
 
 logger = logging.getLogger(__name__)
@@ -65,7 +65,8 @@ class Viewers:
     """Live viewers of every video.
 
     ``claims`` is there where several processes hear of the same viewers.
-    ``quota_of(host)`` is how many viewers of one video a peer is believed. Every method that touches the store may
+    ``quota_of(host)`` is how many viewers of one video a peer is believed, ``believed`` how many several are together.
+    Every method that touches the store may
     raise StorageUnavailable.
     """
 
@@ -78,6 +79,7 @@ class Viewers:
         clock: Clock,
         *,
         quota_of: Callable[[str], int],
+        believed: Believed = everybody,
         lifetimes: Lifetimes | None = None,
         metrics: Metrics | None = None,
         notifier: Notifier | None = None,
@@ -94,6 +96,7 @@ class Viewers:
         self._telling = telling
         self._clock = clock
         self._quota_of = quota_of
+        self._believed = believed
         self._lifetimes = lifetimes or Lifetimes()
         self._listeners: list[Listener] = []
         self._heard: dict[int, int] = {}
@@ -219,15 +222,13 @@ class Viewers:
 
     async def shown(self, video: Video) -> Shown:
         now_ms = self._clock.now_ms()
-        return shown(video.local, await self._store.read(video.number, now_ms), self._quota_of, now_ms)
+        return self._shown(video, await self._store.read(video.number, now_ms), now_ms)
 
     async def shown_many(self, videos: Sequence[Video]) -> Sequence[Shown]:
         """In the order of ``videos``."""
         now_ms = self._clock.now_ms()
         readings = await self._store.read_many([video.number for video in videos], now_ms)
-        return [
-            shown(video.local, reading, self._quota_of, now_ms) for video, reading in zip(videos, readings, strict=True)
-        ]
+        return [self._shown(video, reading, now_ms) for video, reading in zip(videos, readings, strict=True)]
 
     async def totals_by_scope(self) -> ScopeTotals:
         """Of videos that others may know of: a private one is in no sum either."""
@@ -357,7 +358,10 @@ class Viewers:
         if not self._listeners:
             return
         reading = await self._store.read(video.number, now_ms)
-        self._say(video, shown(video.local, reading, self._quota_of, now_ms).viewers)
+        self._say(video, self._shown(video, reading, now_ms).viewers)
+
+    def _shown(self, video: Video, reading: Reading, now_ms: int) -> Shown:
+        return shown(video.local, reading, self._quota_of, now_ms, self._believed)
 
     def _say(self, video: Video, number: int) -> None:
         if self._heard.get(video.number, 0) == number:

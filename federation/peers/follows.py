@@ -11,6 +11,7 @@ from federation.peers.model import Direction, Follower, FollowRecord, FollowStat
 from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
+from foundation.sites import site_of
 
 Apply = Callable[[], None]
 """To be called once, after the transaction was committed: it moves the picture in memory and tells the news."""
@@ -41,6 +42,7 @@ class Follows:
         self._events = events
         self._records: dict[_Key, FollowRecord] = {}
         self._hosts_in: Counter[str] = Counter()
+        self._sites_in: Counter[str] = Counter()
         self._total_in = 0
         self._hosts_out: dict[str, FollowState] = {}
         self._followers: tuple[Follower, ...] = ()
@@ -102,6 +104,10 @@ class Follows:
     def followers_of(self, host: str) -> int:
         """How many actors of a host follow us."""
         return self._hosts_in[host]
+
+    def followers_of_site(self, host: str) -> int:
+        """How many actors of all hosts of this one's site follow us."""
+        return self._sites_in[site_of(host)]
 
     def follower_count(self) -> int:
         return self._total_in
@@ -230,6 +236,9 @@ class Follows:
                 if record.shared_inbox is not None or record.host not in inboxes:
                     inboxes[record.host] = record.shared_inbox or record.inbox
         self._hosts_in, self._hosts_out = hosts_in, hosts_out
+        self._sites_in = Counter()
+        for host, count in hosts_in.items():
+            self._sites_in[site_of(host)] += count
         self._total_in = hosts_in.total()
         self._actors = frozenset(record.actor for record in self._records.values())
         self._followers = tuple(Follower(host, inboxes[host]) for host in sorted(inboxes))

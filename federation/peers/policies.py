@@ -37,6 +37,10 @@ class Policies:
     def is_listed(self, host: str) -> bool:
         return host in self._listed
 
+    def is_named(self, host: str) -> bool:
+        """Whether the configuration lists it, or an administrator allowed it."""
+        return host in self._listed or self.verdicts.get(host) == ALLOWED
+
     def is_blocked(self, host: str) -> bool:
         policy = self._listed.get(host)
         if policy is not None and policy.blocked is not None:
@@ -57,7 +61,7 @@ class Policies:
             return _BLOCKED
         if host == self._own_host:
             return _OWN_HOST
-        if self._open or host in self._listed or self.verdicts.get(host) == ALLOWED:
+        if self._open or self.is_named(host):
             return None
         return _NOT_LISTED
 

@@ -16,6 +16,7 @@ from federation.peers.model import (
     PeerPolicy,
     PeerView,
 )
+from federation.peers.parties import Parties
 from federation.peers.policies import Policies
 from federation.peers.signing_book import SigningBook
 from federation.peers.software_book import SoftwareBook
@@ -33,7 +34,8 @@ class Peers:
     Call ``load`` once before anything else. Hosts are authorities as ``foundation.urls.authority`` spells them.
 
     ``max_peers`` bounds the hosts kept in memory (listed, judged and following ones are the last to go),
-    ``max_followers`` and ``max_followers_per_host`` the actors that may follow us.
+    ``max_followers`` and ``max_followers_per_host`` the actors that may follow us. Of all hosts of a site that nobody
+    named here ``hosts_per_site`` times as much is believed as of one.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Peers:
         max_peers: int = 10_000,
         max_followers: int = 20_000,
         max_followers_per_host: int = 200,
+        hosts_per_site: int = 4,
         clock_skew_ms: int = 1_800_000,
         software_ttl_ms: int = 86_400_000,
     ) -> None:
@@ -66,6 +69,7 @@ class Peers:
         self.software = SoftwareBook(self._policies, self._known, clock, software_ttl_ms)
         self.verdicts = Verdicts(self._policies, database, events)
         self.verdicts.changed = self._forget_picture
+        self.parties = Parties(self._is_named, self._limits, hosts_per_site)
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""
@@ -108,7 +112,12 @@ class Peers:
         if refusal is not None or self._follows.is_follower(actor, object_):
             return refusal
         full = self._follows.follower_count() >= self._max_followers
-        return _TOO_MANY if full or self._follows.followers_of(host) >= self._max_followers_per_host else None
+        most = self._max_followers_per_host
+        if full or self._follows.followers_of(host) >= most:
+            return _TOO_MANY
+        alone = self._is_named(host)
+        of_site = 0 if alone else self._follows.followers_of_site(host)
+        return _TOO_MANY if of_site >= most * self.parties.hosts_per_site else None
 
     def accepts(self, host: str, kind: str) -> bool:
         """Whether ``viewers`` | ``views`` | ``totals`` | ``announces`` are taken from a host that may speak."""
@@ -298,6 +307,9 @@ class Peers:
 
     def _forget_picture(self) -> None:
         self._picture = None
+
+    def _is_named(self, host: str) -> bool:
+        return self._policies.is_named(host) or self._follows.following_state(host) is not None
 
     def _must_keep(self, host: str) -> bool:
         return (

@@ -22,7 +22,7 @@ from inbox.watching import Plausibility, WatchActionHandler
 from outbox.following import Following
 from service.building.federation_tower import FederationTower
 from service.building.ground import Ground
-from service.building.rate_limits import rate_limiter
+from service.building.rate_limits import host_limiter
 from service.building.views_tower import ViewsTower
 from service.directory import ServiceDirectory
 
@@ -57,7 +57,10 @@ def entrance(
         own_host=tower.identity.authority,
         may_fetch=tower.peers.may_speak,
     )
-    quarantine = Quarantine(federation.quarantine_size, clock, metrics, federation.quarantine_memory_bytes)
+    parties = tower.peers.parties
+    quarantine = Quarantine(
+        federation.quarantine_size, clock, metrics, federation.quarantine_memory_bytes, party_of=parties.of
+    )
     most_videos = max([federation.max_videos, *(peer.max_videos or 0 for peer in config.peers)])
     handlers = Handlers(
         views=ViewHandler(
@@ -75,6 +78,7 @@ def entrance(
                 metrics,
                 most_videos=max(1, most_videos),
                 videos_within_ms=federation.max_expires_ms,
+                parties=parties,
             ),
             activity=tower.activity,
         ),
@@ -99,7 +103,7 @@ def entrance(
             stays=views.recorder,
             clock=clock,
             rules=Plausibility(federation.clock_skew_ms, config.views.playback_rate),
-            limiter=rate_limiter(clock, federation.peer_stays),
+            limiter=host_limiter(clock, federation.peer_stays, parties),
         ),
     )
     pipeline = Pipeline(
@@ -107,7 +111,13 @@ def entrance(
         keys=tower.remote_keys,
         peers=tower.peers,
         handle=handlers,
-        quotas=Quotas(clock, federation.peer_requests.limit, federation.peer_requests.window_ms),
+        quotas=Quotas(
+            clock,
+            federation.peer_requests.limit,
+            federation.peer_requests.window_ms,
+            party_of=parties.of,
+            hosts_per_site=parties.hosts_per_site,
+        ),
         quarantine=quarantine,
         limits=Limits(
             max_body_bytes=listen.max_body_bytes,

@@ -109,6 +109,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         ),
         own_host=identity.authority,
         max_peers=federation.max_peers,
+        hosts_per_site=federation.hosts_per_site,
         clock_skew_ms=federation.clock_skew_ms,
         software_ttl_ms=federation.software_ttl_ms,
     )

@@ -53,7 +53,7 @@ class House:
             ground,
             out.announcer,
             identity=federation.identity,
-            quota_of=federation.peers.quota,
+            peers=federation.peers,
             notifier=self.webhooks,
             counted=self.webhooks,
         )

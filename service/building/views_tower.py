@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from federation.documents import InstanceIdentity
+from federation.peers import Peers
 from service.building.ground import Ground
 from service.building.late import Late
 from service.building.user_agent import user_agent
@@ -66,7 +67,7 @@ def views_tower(
     announcer: Announcer,
     *,
     identity: InstanceIdentity,
-    quota_of: Callable[[str], int],
+    peers: Peers,
     notifier: Notifier | None = None,
     counted: CountedViews | None = None,
 ) -> ViewsTower:
@@ -105,7 +106,8 @@ def views_tower(
         catalog,
         Telling(secret, metrics=metrics),
         clock,
-        quota_of=quota_of,
+        quota_of=peers.quota,
+        believed=peers.parties.believed,
         lifetimes=Lifetimes(views.viewer_lifetime_ms, config.federation.max_expires_ms),
         metrics=metrics,
         claims=ground.together.counters,

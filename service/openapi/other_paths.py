@@ -10,6 +10,7 @@ from service.openapi.words import (
     HTML,
     INSTANT,
     JSON,
+    NOTHING,
     TEXT,
     Schema,
     each,
@@ -87,6 +88,8 @@ ADMIN_PATHS: dict[str, Schema] = {
         "Judge it again by the rules of now",
         who="admin",
         queries=_CHOICE,
+        body=NOTHING,
+        body_needed=False,
         s200=struct({"applied": COUNT, "dropped": COUNT, "left": COUNT}),
     ),
     "GET /api/v1/server/undelivered": op(

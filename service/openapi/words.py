@@ -14,6 +14,7 @@ COUNT: Schema = {"type": "integer", "minimum": 0}
 FLAG: Schema = {"type": "boolean"}
 INSTANT: Schema = {"type": "string", "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
+NOTHING: Schema = {"type": "object", "maxProperties": 0}
 LISTED: Schema = {"type": "array"}
 
 JSON = "application/json"

@@ -247,6 +247,21 @@ async def test_row_113_tokens_are_compared_in_constant_time_and_never_logged(
     assert "another-one" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"", 200), (b"{}", 200), (b"{", 400), (b"[]", 400), (b'"x"', 400), (b"null", 400), (b"0", 400), (b"\xff", 400)]
+    + [(b'{"host": "a.example"}', 400), (b"[" * 9_000, 400), (b" " * 20_000, 413)],
+)
+async def test_what_a_replay_is_told_beside_its_query_is_refused_and_not_passed_over(
+    build: Build, body: bytes, status: int
+) -> None:
+    scene = await build()
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    answer = await scene.rest("POST", "/api/v1/server/quarantine/replay", body, headers=headers)
+    assert answer.status == status, answer.body
+    assert await scene.is_well()
+
+
 # Rows 116 and 117: the answers of whom we post to
 
 

@@ -206,3 +206,51 @@ async def test_blocking_forgets_the_unverified_too(database: Database, clock: Ma
     await say(house, *(view_of(house, video, str(number)) for number in range(5)))
     await house.viewers.forget_peer("peer.example")
     assert await shown(house, video) == (0, {}, 0)
+
+
+def of_site(count: int) -> list[str]:
+    return [f"https://h{number}.evil.example/accounts/peertube" for number in range(count)]
+
+
+async def test_many_hosts_of_one_site_have_as_many_viewers_as_a_few(database: Database, clock: ManualClock) -> None:
+    house = await build(database, clock, PeerLimits(viewers_per_video=3), hosts_per_site=2)
+    video = await house.local()
+    for actor in of_site(25):
+        assert await say(house, *(view_of(house, video, str(number), actor) for number in range(2))) == []
+    await say(house, *(view_of(house, video, str(number)) for number in range(3)))
+    number, peers, unverified = await shown(house, video)
+    assert (number, peers["peer.example"], unverified) == (6 + 3, 3, 44)
+    house.peers.reload([PeerPolicy("h0.evil.example")], open_federation=True)
+    assert (await shown(house, video))[0] == 2 + 6 + 3, "who is named stands alone"
+
+
+async def test_new_viewers_of_many_hosts_of_one_site_are_shown_apart(database: Database, clock: ManualClock) -> None:
+    house = await build(database, clock, hosts_per_site=2)
+    video = await house.local()
+    for actor in of_site(12):
+        assert await say(house, view_of(house, video, "1", actor)) == []
+    assert (await shown(house, video))[0] == 2 * 3
+    assert (await shown(house, video))[2] == 2 * 3
+    assert await say(house, view_of(house, video, "1", of_site(13)[12])) == ["too_many_viewers"]
+    assert await say(house, view_of(house, video, "1")) == []
+    assert (await shown(house, video))[0] == 2 * 3 + 1
+
+
+async def test_videos_of_many_hosts_of_one_site_are_bounded(database: Database, clock: ManualClock) -> None:
+    house = await build(database, clock, PeerLimits(videos=1), hosts_per_site=2)
+    videos = [await house.local(uuid) for uuid in (UUID, SECOND, THIRD)]
+    for actor, video in zip(of_site(3), videos, strict=True):
+        await say(house, view_of(house, video, "1", actor))
+    assert [(await shown(house, video))[0] for video in videos] == [1, 1, 0]
+    assert (await shown(house, videos[2]))[2] == 1
+
+
+async def test_views_of_many_hosts_of_one_site_are_held(database: Database, clock: ManualClock) -> None:
+    house = await build(database, clock, hosts_per_site=2)
+    video = await house.local()
+    reasons = []
+    for actor in of_site(6):
+        reasons += await say(house, view_of(house, video, "1", actor, life_ms=None))
+    assert reasons == ["too_many_views"] * 2
+    assert await house.counted(video) == 4
+    assert await say(house, view_of(house, video, "1", life_ms=None)) == []

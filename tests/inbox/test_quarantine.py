@@ -71,3 +71,47 @@ def test_foreign_text_stays_on_one_short_line(clock: ManualClock, metrics: Metri
         assert text.isprintable()
         assert len(text) <= MAX_TEXT
     assert entry.detail.startswith("a\ufffd\ufffdFORGED line\ufffd[31m")
+
+
+def view_of(host: str, number: int) -> tuple[View, Sender]:
+    sender = Sender(f"https://{host}/actor", host, 0, 0)
+    return View(f"https://{host}/views/{number}", sender.actor, "https://here.example/v", None), sender
+
+
+def test_one_site_that_fills_the_rings_drives_out_nobody_else(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(
+        20, clock, metrics, max_bytes=1_000_000, party_of=lambda host: host.rpartition("evil.")[1] or host
+    )
+    for number in range(5):
+        ring.hold(drop(InboxReason.TOO_MANY_VIEWS), *view_of("honest.example", number))
+        ring.add(drop(InboxReason.DUPLICATE), host="honest.example", verified=True)
+    for number in range(500):
+        host = f"{number % 50}.evil.example"
+        ring.hold(drop(InboxReason.TOO_MANY_VIEWS), *view_of(host, number))
+        ring.add(drop(InboxReason.DUPLICATE), host=host, verified=True)
+    assert len(ring) == 40
+    assert len(ring.held(host="honest.example")) == 5
+    assert len(ring.newest(100, host="honest.example")) == 10
+    assert ring.newest(1)[0].host == "49.evil.example", "its own newest are there"
+
+
+def test_one_site_that_fills_the_memory_drives_out_nobody_elses_messages(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(1_000, clock, metrics, max_bytes=20_000)
+    for number in range(5):
+        ring.hold(drop(InboxReason.TOO_MANY_VIEWS), *view_of("honest.example", number))
+    for number in range(200):
+        ring.hold(drop(InboxReason.TOO_MANY_VIEWS), *view_of("evil.example", number))
+    assert len(ring.held(host="honest.example")) == 5
+    assert 5 < len(ring.held()) < 50
+
+
+def test_what_is_forgotten_while_it_is_judged_is_not_held_on(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(10, clock, metrics, max_bytes=10_000)
+    ring.hold(drop(InboxReason.TOO_MANY_VIEWS), *view_of("peer.example", 1))
+    number = ring.held()[0]
+    taken = ring.take(number)
+    assert taken is not None
+    assert ring.drop() == 1
+    ring.put_back(number, taken)
+    assert not ring.holds(number)
+    assert metrics.registry.get_sample_value("fediviews_quarantine_held_bytes") == 0

@@ -39,3 +39,11 @@ def test_one_ipv6_customer_is_one_address(clock: ManualClock) -> None:
 def test_without_a_limit_nobody_is_stopped(clock: ManualClock) -> None:
     quotas = Quotas(clock, None, 10_000)
     assert all(quotas.address("192.0.2.1") is None and quotas.host("peer.example") is None for _ in range(1_000))
+
+
+def test_all_hosts_of_one_party_have_as_much_as_a_few(clock: ManualClock) -> None:
+    quotas = Quotas(clock, 2, 10_000, party_of=lambda host: host if host == "a.example" else "*", hosts_per_site=2)
+    assert [quotas.host(f"{number}.example") is None for number in range(6)] == [True] * 4 + [False] * 2
+    assert [quotas.host("a.example") is None for _ in range(3)] == [True, True, False]
+    clock.advance(10_000)
+    assert quotas.host("0.example") is None

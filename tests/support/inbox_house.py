@@ -119,6 +119,7 @@ class House:
         max_body_bytes: int = 50_000,
         quarantine_size: int = 100,
         quarantine_bytes: int = 100_000,
+        hosts_per_site: int = 4,
     ) -> None:
         self.base = base
         self.host = base.partition("://")[2]
@@ -134,6 +135,7 @@ class House:
             limits=limits or PeerLimits(viewers_per_video=quota),
             own_host=self.host,
             max_followers=max_followers,
+            hosts_per_site=hosts_per_site,
         )
         self.keys = KeyCache(
             clock,
@@ -152,13 +154,17 @@ class House:
             Telling(b"secret"),
             clock,
             quota_of=self.peers.quota,
+            believed=self.peers.parties.believed,
             lifetimes=Lifetimes(120_000, MAX_EXPIRES_MS),
         )
         self.counter = ViewCounter(database, self.catalog, self.store, announcer, clock, self.metrics)
         self.importer = Importer(
             self.web, self.catalog, clock, self.metrics, own_host=self.host, may_fetch=self.peers.may_speak
         )
-        self.quarantine = Quarantine(quarantine_size, clock, self.metrics, max_bytes=quarantine_bytes)
+        parties = self.peers.parties
+        self.quarantine = Quarantine(
+            quarantine_size, clock, self.metrics, max_bytes=quarantine_bytes, party_of=parties.of
+        )
         self.activity = PeerActivity(database, clock, self.metrics)
         self.views = ViewHandler(
             peers=self.peers,
@@ -168,7 +174,7 @@ class House:
             unknown=UnknownVideos(imports, self.peers, self.importer, clock),
             clock=clock,
             max_expires_ms=MAX_EXPIRES_MS,
-            quotas=PeerQuotas(self.peers.limits, clock, self.metrics, most_videos=100),
+            quotas=PeerQuotas(self.peers.limits, clock, self.metrics, most_videos=100, parties=parties),
             activity=self.activity,
         )
         self.stays = FakeStays()
@@ -196,7 +202,7 @@ class House:
             keys=self.keys,
             peers=self.peers,
             handle=self.handlers,
-            quotas=Quotas(clock, requests, 10_000),
+            quotas=Quotas(clock, requests, 10_000, party_of=parties.of, hosts_per_site=parties.hosts_per_site),
             quarantine=self.quarantine,
             limits=Limits(max_body_bytes=max_body_bytes, body_timeout_ms=5_000, max_items=max_items, max_count=10**7),
             address_of=lambda request: request.remote or "",

@@ -1,0 +1,87 @@
+"""Things kept up to a bound, in groups: when there are too many, the heaviest group's oldest goes."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept(Generic[V]):
+    thing: V
+    group: str
+    cost: int
+
+
+class FairStore(Generic[V]):
+    """Things by number that cost at most ``bound`` together.
+
+    Nobody loses anything to a group that has less than its own: whoever fills it drives out what it brought itself.
+    """
+
+    def __init__(self, bound: int) -> None:
+        self._bound = bound
+        self._things: OrderedDict[int, _Kept[V]] = OrderedDict()
+        self._groups: dict[str, OrderedDict[int, None]] = {}
+        self._weights: dict[str, int] = {}
+        # Weights as they were at some time; what is no longer true is passed over.
+        self._heaviest: list[tuple[int, str]] = []
+        self.cost = 0
+
+    def add(self, number: int, thing: V, group: str = "", cost: int = 1) -> list[int]:
+        """Keep a thing under a new number; the numbers of what had to go for it, maybe itself."""
+        self._things[number] = _Kept(thing, group, cost)
+        self._groups.setdefault(group, OrderedDict())[number] = None
+        self._weigh(group, cost)
+        gone = []
+        while self.cost > self._bound:
+            heaviest = self._heaviest_group()
+            if self._weights.get(group) == self._weights[heaviest]:
+                heaviest = group
+            oldest = next(iter(self._groups[heaviest]))
+            self.pop(oldest)
+            gone.append(oldest)
+        return gone
+
+    def pop(self, number: int) -> V | None:
+        """Take a thing out."""
+        kept = self._things.pop(number, None)
+        if kept is None:
+            return None
+        del self._groups[kept.group][number]
+        self._weigh(kept.group, -kept.cost)
+        return kept.thing
+
+    def newest(self) -> Iterator[V]:
+        """The latest added first."""
+        for number in reversed(self._things):
+            yield self._things[number].thing
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._things
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def _weigh(self, group: str, cost: int) -> None:
+        self.cost += cost
+        self._weights[group] = self._weights.get(group, 0) + cost
+        if not self._groups[group]:
+            del self._groups[group], self._weights[group]
+            return
+        heapq.heappush(self._heaviest, (-self._weights[group], group))
+        if len(self._heaviest) > 4 * len(self._weights) + 64:
+            self._heaviest = [(-weight, name) for name, weight in self._weights.items()]
+            heapq.heapify(self._heaviest)
+
+    def _heaviest_group(self) -> str:
+        while True:
+            weight, group = self._heaviest[0]
+            if self._weights.get(group) == -weight:
+                return group
+            heapq.heappop(self._heaviest)
