@@ -249,8 +249,14 @@ async def test_row_113_tokens_are_compared_in_constant_time_and_never_logged(
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"", 200), (b"{}", 200), (b"{", 400), (b"[]", 400), (b'"x"', 400), (b"null", 400), (b"0", 400), (b"\xff", 400)]
-    + [(b'{"host": "a.example"}', 400), (b"[" * 9_000, 400), (b" " * 20_000, 413)],
+    [
+        *((body, 200) for body in (b"", b"{}")),
+        *(
+            (body, 400)
+            for body in (b"{", b"[]", b'"x"', b"null", b"0", b"\xff", b'{"host": "a.example"}', b"[" * 9_000)
+        ),
+        (b" " * 20_000, 413),
+    ],
 )
 async def test_what_a_replay_is_told_beside_its_query_is_refused_and_not_passed_over(
     build: Build, body: bytes, status: int
