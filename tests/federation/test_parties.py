@@ -87,7 +87,7 @@ async def test_followers_of_one_site_are_bounded_too(database: Database, clock: 
     assert peers.may_follow("0.club.example", "https://0.club.example/actor", OURS) is None, "it follows already"
     assert peers.may_follow("other.example", "https://other.example/actor", OURS) is None
     assert peers.may_follow("listed.club.example", "https://listed.club.example/actor", OURS) is None
-    await peers.allow("5.club.example")
+    await peers.verdicts.allow("5.club.example")
     assert peers.may_follow("5.club.example", "https://5.club.example/actor", OURS) is None
 
 
@@ -95,7 +95,7 @@ async def test_followers_of_one_site_are_bounded_too(database: Database, clock: 
 async def test_who_is_named(database: Database, clock: ManualClock, host: str) -> None:
     listed = [PeerPolicy("listed.club.example")]
     peers = Peers(database, clock, NullPeerEvents(), policies=listed, own_host="our.example")
-    await peers.allow("allowed.club.example")
+    await peers.verdicts.allow("allowed.club.example")
     actor = "https://followed.club.example/actor"
     apply = await database.write(
         lambda tx: peers.add_following(

@@ -220,7 +220,7 @@ async def test_many_hosts_of_one_site_have_as_many_viewers_as_a_few(database: Da
     await say(house, *(view_of(house, video, str(number)) for number in range(3)))
     number, peers, unverified = await shown(house, video)
     assert (number, peers["peer.example"], unverified) == (6 + 3, 3, 44)
-    house.peers.reload([PeerPolicy("h0.evil.example")], open_federation=True)
+    house.peers.verdicts.reload([PeerPolicy("h0.evil.example")], open_federation=True)
     assert (await shown(house, video))[0] == 2 + 6 + 3, "who is named stands alone"
 
 
