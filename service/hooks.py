@@ -16,7 +16,7 @@ from outbox.webhooks.sender import Tried, WebhookSender
 from service.building.ground import Ground
 from service.building.user_agent import user_agent
 from service.config import Config, Webhook
-from views.telemetry.service import TelemetryService
+from views.telemetry.interface import TelemetryService
 from views.telemetry.subjects import WebhookInfo
 
 TIMEOUT_MS = 10_000

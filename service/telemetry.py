@@ -18,13 +18,13 @@ from views.model import Video
 from views.ports import Notifier
 from views.telemetry.desk import PlaybackDesk
 from views.telemetry.feed import ViewerFeed
+from views.telemetry.interface import TelemetryService
 from views.telemetry.names import SessionNames
 from views.telemetry.null import NullTelemetry
 from views.telemetry.playback_metrics import PlaybackSeries
 from views.telemetry.queue import OpsQueue
 from views.telemetry.room_rows import RoomRows
 from views.telemetry.rooms import Numbers, Rooms
-from views.telemetry.service import TelemetryService
 from views.telemetry.telemetry import Telemetry
 
 STOP_LIMIT_MS = 2_000

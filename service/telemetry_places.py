@@ -12,8 +12,8 @@ from foundation.metrics import Metrics
 from service.config import Config
 from views.telemetry.analytics import DatabaseSink, Everywhere, LogSink
 from views.telemetry.analytics_otel import OpenTelemetrySink
+from views.telemetry.interface import AnalyticsService
 from views.telemetry.quality_book import QualityBook
-from views.telemetry.service import AnalyticsService
 
 log = logging.getLogger("fediviews.telemetry")
 

@@ -6,8 +6,8 @@ from foundation.clock import Clock
 from inbox.livekit.messages import LivekitEvent
 from inbox.livekit.participants import Change
 from views.model import Video
+from views.telemetry.interface import TelemetryService
 from views.telemetry.names import SessionNames
-from views.telemetry.service import TelemetryService
 from views.telemetry.subjects import EgressInfo, IngressInfo, Room
 
 

@@ -30,8 +30,8 @@ from views.stats.moving import StayMover
 from views.stats.presence import PresentViewers
 from views.stats.queries import StayStatistics
 from views.stats.recorder import Recorder
+from views.telemetry.interface import TelemetryService
 from views.telemetry.names import SessionNames
-from views.telemetry.service import TelemetryService
 from views.telling import Telling
 from views.viewers import Lifetimes, Viewers
 from views.watching import Watching, WatchingRules

@@ -8,7 +8,7 @@ from docs.documents import DOCS, rows, ticked
 
 from views.notices import NOTICES
 from views.telemetry.events import EventKind
-from views.telemetry.service import TelemetryService
+from views.telemetry.interface import TelemetryService
 
 TABLE = list(rows(DOCS / "telemetry.md", "method", "LiveKit", "fed by", "event", "notice"))
 

@@ -25,8 +25,8 @@ from views.sharing import Sharing
 from views.stats.model import Statistics
 from views.telemetry.desk import PlaybackDesk
 from views.telemetry.feed import ViewerFeed
+from views.telemetry.interface import TelemetryService
 from views.telemetry.null import NullTelemetry
-from views.telemetry.service import TelemetryService
 from views.viewers import Viewers
 from views.watching import Watching
 

@@ -15,7 +15,7 @@ from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
 from views.stats.bulk import insert_rows
 from views.telemetry.events import Event, StatRecord
-from views.telemetry.service import AnalyticsService
+from views.telemetry.interface import AnalyticsService
 from views.telemetry.subjects import NodeRooms, ReportInfo
 from views.telemetry.tables import telemetry_records as records
 

@@ -9,8 +9,8 @@ from typing import Any
 from foundation.clock import Clock
 from foundation.metrics import Metrics
 from views.telemetry.events import Event, EventKind, StatRecord, event_id
+from views.telemetry.interface import AnalyticsService
 from views.telemetry.queue import Op, OpClass, OpsQueue
-from views.telemetry.service import AnalyticsService
 from views.telemetry.subjects import NodeRooms, Participant, Room
 
 _FAULTS = ("", "ours", "viewer")

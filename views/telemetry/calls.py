@@ -6,7 +6,7 @@ from aiohttp import web
 
 from foundation.clock import Clock
 from foundation.principal import Principal, Role
-from views.telemetry.service import TelemetryService
+from views.telemetry.interface import TelemetryService
 from views.telemetry.subjects import ApiCallInfo
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from views.telemetry.interface import TelemetryService
 from views.telemetry.names import SessionNames
 from views.telemetry.playback_metrics import PlaybackSeries
 from views.telemetry.quality_book import QualityBook
-from views.telemetry.service import TelemetryService
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from views.notices import VideoFinished, VideoStarted, ViewerAborted, ViewerJoin
 from views.ports import Notifier
 from views.telemetry.events import EventKind, StatRecord, stat_id
 from views.telemetry.guard import ReferenceGuard
+from views.telemetry.interface import AnalyticsService
 from views.telemetry.queue import OpClass, OpsQueue
 from views.telemetry.samples import Sample
-from views.telemetry.service import AnalyticsService
 from views.telemetry.subjects import Client, NodeRooms, Participant, Room
 from views.telemetry.tracks import HouseBooks, TrackBooks
 from views.telemetry.worker import Key, StatsWorker, Workers

@@ -3,8 +3,8 @@ from __future__ import annotations
 import inspect
 
 from views.notices import NOTICES
+from views.telemetry.interface import TelemetryService
 from views.telemetry.null import NullTelemetry
-from views.telemetry.service import TelemetryService
 
 LIVEKIT = (
     "TrackStats",
