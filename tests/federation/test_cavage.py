@@ -66,6 +66,26 @@ def test_bytes_that_are_no_utf8_are_signed_as_they_came() -> None:
     assert isinstance(signing_string(parsed, "GET", "/", {"x": "\ud800"}), Refused)
 
 
+@given(
+    st.lists(
+        st.sampled_from(
+            ['keyId="a"', 'signature="AAAA"', 'signature="BBBB"', 'xsignature="CCCC"', 'signature=""', 'signature="',
+             'headers="host date"', "created=1", ",", ",", ",", '"', " ", 'Signature="AAAA"', "x y"]
+        ),
+        max_size=12,
+    ).map("".join)
+)  # fmt: skip
+@example('keyId="a",signature="",xsignature="CCCC"')
+@example('keyId="a,signature="AAAA"')
+@example('keyId="a",signature="AAAA",signature="BBBB"')
+def test_what_is_remembered_of_a_header_changes_nothing_in_how_it_is_read(text: str) -> None:
+    remembered, unremembered = parse_signature(text), parse_signature(text + ",z=1")
+    if isinstance(remembered, Refused):
+        assert isinstance(unremembered, Refused)
+    else:
+        assert remembered == unremembered
+
+
 @given(TEXTS)
 @example('a="')
 def test_no_text_is_too_much_for_the_parser(text: str) -> None:
