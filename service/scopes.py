@@ -27,7 +27,7 @@ class ScopeGauges:
         self._views = views.labels("local")
 
     async def refresh(self) -> None:
-        totals = await self._viewers.totals_by_scope()
+        totals = await self._viewers.sums.by_scope()
         self._local_local.set(totals.local_on_local)
         self._remote_local.set(totals.remote_on_local)
         self._local_remote.set(totals.local_on_remote)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.base import CounterStore, Reading, TellClaims, Told, Total, TotalMark
-from views.counters.base import Telling as TellClaim
+from views.counters.base import CounterStore, Reading, TellClaims, Total, TotalMark
 from views.model import LOCAL, UNVERIFIED, Video
 from views.notices import TotalReceived
+from views.number_listeners import NumberListeners
+from views.number_sums import NumberSums
+from views.origin_tells import OriginTells
 from views.ports import Announcer, Listener, Notifier, NullNotifier, Tell
 from views.shown import Believed, Shown, count_ours, everybody, shown
 from views.telling import Telling
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
-
-_AT_A_TIME = 500
-"""Videos worked on before other work gets its turn."""
+from views.turns import AT_A_TIME, batches
 
 
 class VideoLookup(Protocol):
@@ -49,16 +44,6 @@ class Seen:
 
     viewer: bytes
     is_new: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ScopeTotals:
-    """Sums of the numbers shown, by where the viewer is and whose the video is."""
-
-    local_on_local: int = 0
-    remote_on_local: int = 0
-    local_on_remote: int = 0
-    remote_on_remote: int = 0
 
 
 class Viewers:
@@ -90,7 +75,6 @@ class Viewers:
         self._touched = touched
         self._store = store
         self._notifier = notifier or NullNotifier()
-        self._claims = claims
         self._announcer = announcer
         self._videos = videos
         self._telling = telling
@@ -98,10 +82,10 @@ class Viewers:
         self._quota_of = quota_of
         self._believed = believed
         self._lifetimes = lifetimes or Lifetimes()
-        self._listeners: list[Listener] = []
-        self._heard: dict[int, int] = {}
+        self._listeners = NumberListeners()
+        self.sums = NumberSums(store, self._video, self.shown_many, clock)
         metrics = metrics or Metrics()
-        self._tells = metrics.counter("fediviews_tells", "Viewers of ours that origins were to be told of")
+        self._tells = OriginTells(store, announcer, telling, metrics, claims)
         self._stale_totals = metrics.counter("fediviews_totals_stale", "Totals of origins that came after a later one")
 
     # What is heard
@@ -129,7 +113,7 @@ class Viewers:
         if not video.local and video.federated:
             tell = self._telling.alive(video, viewer, expires_ms, now_ms, self._announcer.origin_traits(video.origin))
             if tell is not None:
-                await self._tell(tell, now_ms)
+                await self._tells.say(tell, now_ms)
         if is_new:
             await self._moved(video, now_ms)
         return Seen(viewer, is_new)
@@ -214,9 +198,7 @@ class Viewers:
 
     async def told(self, tell: Tell, acked_ms: int) -> None:
         """The origin acknowledged a tell."""
-        await self._store.mark_told(
-            tell.video.number, Told(tell.viewer, tell.since_ms, tell.expires_ms, max(1, acked_ms))
-        )
+        await self._tells.acknowledged(tell, acked_ms)
 
     # What is asked
 
@@ -230,56 +212,19 @@ class Viewers:
         readings = await self._store.read_many([video.number for video in videos], now_ms)
         return [self._shown(video, reading, now_ms) for video, reading in zip(videos, readings, strict=True)]
 
-    async def totals_by_scope(self) -> ScopeTotals:
-        """Of videos that others may know of: a private one is in no sum either."""
-        here, there = [0, 0], [0, 0]
-        for batch in _batches(await self._store.watched(self._clock.now_ms())):
-            videos = [video for number in batch if (video := await self._video(number)) is not None]
-            for video, number_shown in zip(videos, await self.shown_many(videos), strict=True):
-                if not video.federated:
-                    continue
-                sums = here if video.local else there
-                sums[0] += number_shown.local
-                sums[1] += number_shown.remote
-            await self._clock.sleep_ms(0)
-        return ScopeTotals(here[0], here[1], there[0], there[1])
-
-    async def watching_now(self, numbers: Collection[int]) -> int:
-        """The numbers shown of these videos together."""
-        wanted = frozenset(numbers)
-        watched = [number for number in await self._store.watched(self._clock.now_ms()) if number in wanted]
-        total = 0
-        for batch in _batches(watched):
-            videos = [video for number in batch if (video := await self._video(number)) is not None]
-            total += sum(each.viewers for each in await self.shown_many(videos))
-            await self._clock.sleep_ms(0)
-        return total
-
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """``listener`` hears of every number that moved, until the function returned is called."""
-        self._listeners.append(listener)
-
-        def unsubscribe() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
-            if not self._listeners:
-                self._heard.clear()
-
-        return unsubscribe
+        return self._listeners.subscribe(listener)
 
     # What time brings
 
     async def start(self) -> None:
         """After the store has its state back: know again what origins were told."""
-        if self._claims is not None:
-            # Asked of the store for every viewer whenever that matters.
-            return
         now_ms = self._clock.now_ms()
-        for number in await self._store.told_videos():
+        for number in await self._tells.videos():
             video = await self._video(number)
             if video is not None and not video.local:
-                traits = self._announcer.origin_traits(video.origin)
-                self._telling.restore(video, await self._store.told(number, now_ms), traits)
+                await self._tells.restore(video, now_ms)
 
     async def sweep(self) -> int:
         """Forget who has left, say which numbers moved, tell what is due; called every second or so.
@@ -288,15 +233,15 @@ class Viewers:
         """
         now_ms = self._clock.now_ms()
         changed = await self._store.sweep(now_ms)
-        for batch in _batches(changed):
+        for batch in batches(changed):
             for number in batch:
                 video = await self._video(number)
                 if video is not None:
                     await self._moved(video, now_ms)
             await self._clock.sleep_ms(0)
         for count, tell in enumerate(self._telling.due(now_ms, self._announcer.origin_traits), 1):
-            await self._tell(tell, now_ms)
-            if count % _AT_A_TIME == 0:
+            await self._tells.say(tell, now_ms)
+            if count % AT_A_TIME == 0:
                 await self._clock.sleep_ms(0)
         return len(changed)
 
@@ -306,12 +251,12 @@ class Viewers:
             return
         videos = [video for number in numbers if (video := await self._video(number)) is not None]
         for video, each in zip(videos, await self.shown_many(videos), strict=True):
-            self._say(video, each.viewers)
+            self._listeners.say(video, each.viewers)
 
     async def forget_video(self, number: int) -> None:
         """The video is gone (or became private: then its remote viewers and tells go as well)."""
         self._telling.forget_video(number)
-        self._heard.pop(number, None)
+        self._listeners.forget(number)
         await self._store.forget_video(number)
 
     async def forget_peer(self, host: str) -> None:
@@ -330,26 +275,6 @@ class Viewers:
         except StorageUnavailable:
             return None
 
-    async def _tell(self, tell: Tell, now_ms: int) -> None:
-        if self._claims is not None:
-            claimed = await self._claimed(self._claims, tell, now_ms)
-            if claimed is None:
-                return
-            tell = claimed
-        elif tell.since_ms == now_ms:
-            # Its name has to outlive a restart even if the origin never answers.
-            await self._store.mark_told(tell.video.number, Told(tell.viewer, now_ms, tell.expires_ms, 0))
-        self._tells.inc()
-        self._announcer.tell_origin(tell)
-
-    async def _claimed(self, claims: TellClaims, tell: Tell, now_ms: int) -> Tell | None:
-        """The tell under the name that all processes know the viewer by, unless another one told it."""
-        video, viewer = tell.video, tell.viewer
-        asked = TellClaim(tell.since_ms, tell.expires_ms, self._telling.resend_at_ms(video, viewer))
-        granted, said = await claims.claim_tell(video.number, viewer, asked, now_ms)
-        name = self._telling.learn(video, viewer, said)
-        return Tell(video, viewer, name, said.expires_ms, said.since_ms) if granted else None
-
     async def _moved(self, video: Video, now_ms: int) -> None:
         if video.local and video.federated:
             self._announcer.number_moved(video)
@@ -358,25 +283,7 @@ class Viewers:
         if not self._listeners:
             return
         reading = await self._store.read(video.number, now_ms)
-        self._say(video, self._shown(video, reading, now_ms).viewers)
+        self._listeners.say(video, self._shown(video, reading, now_ms).viewers)
 
     def _shown(self, video: Video, reading: Reading, now_ms: int) -> Shown:
         return shown(video.local, reading, self._quota_of, now_ms, self._believed)
-
-    def _say(self, video: Video, number: int) -> None:
-        if self._heard.get(video.number, 0) == number:
-            return
-        if number:
-            self._heard[video.number] = number
-        else:
-            self._heard.pop(video.number, None)
-        for listener in tuple(self._listeners):
-            try:
-                listener(video, number)
-            except Exception:
-                logger.exception("a listener of viewer numbers failed")
-
-
-def _batches(items: Sequence[T]) -> Iterable[Sequence[T]]:
-    for start in range(0, len(items), _AT_A_TIME):
-        yield items[start : start + _AT_A_TIME]

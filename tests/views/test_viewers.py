@@ -10,10 +10,11 @@ from live import NOW, House, video
 from foundation.errors import StorageUnavailable
 from views.counters.memory import MemoryCounterStore
 from views.model import LOCAL, Privacy, Video
+from views.number_sums import ScopeTotals
 from views.ports import OriginTraits
 from views.shown import Shown
 from views.telling import wire_id
-from views.viewers import ScopeTotals, Seen
+from views.viewers import Seen
 
 A, B, C = b"a" * 16, b"b" * 16, b"c" * 16
 OURS = video(1)
@@ -198,7 +199,7 @@ async def test_totals_by_scope_are_sums_of_the_numbers_shown(house: House) -> No
     await house.viewers.watching(THEIRS, A)
     await house.viewers.remote_total(THEIRS, "origin.example", 10, NOW + 120_000, NOW, NOW, yours=1)
     house.quota = 2
-    assert await house.viewers.totals_by_scope() == ScopeTotals(3, 2, 1, 9)
+    assert await house.viewers.sums.by_scope() == ScopeTotals(3, 2, 1, 9)
     assert [number.viewers for number in await house.viewers.shown_many([THEIRS, OURS])] == [10, 5]
 
 
@@ -223,7 +224,7 @@ async def test_a_deleted_video_is_forgotten(house: House) -> None:
     await house.pass_seconds(300)
     assert len(house.announcer.tells) == 1
     assert len(house.telling) == 0
-    assert await house.viewers.totals_by_scope() == ScopeTotals()
+    assert await house.viewers.sums.by_scope() == ScopeTotals()
 
 
 async def test_a_full_store_says_so_and_tells_nobody() -> None:

@@ -111,7 +111,7 @@ class ServerRoutes:
 
     async def _read_stats(self) -> dict[str, Any]:
         api = self._api
-        scopes = await api.viewers.totals_by_scope()
+        scopes = await api.viewers.sums.by_scope()
         return {
             "totalLocalVideoViews": await api.counter.total_local_views(),
             "totalLocalVideos": await self._count(VideoFilter(local=True)),

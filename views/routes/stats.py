@@ -71,7 +71,7 @@ class StatsRoutes:
             totals = {
                 "totalVideos": channel.videos,
                 "totalViews": channel.views,
-                "viewers": await self._api.viewers.watching_now(subject.scope.videos or ()),
+                "viewers": await self._api.viewers.sums.of(subject.scope.videos or ()),
             }
             overall = await self._statistics.overall(subject.scope, *bounds.within)
             overall = crowded(overall, self._api.settings.places_at_least)
