@@ -9,6 +9,16 @@ from foundation.database import metadata
 # SQLite numbers rows by itself only in a column of exactly this type.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 
+instance = Table(
+    "instance",
+    metadata,
+    # There is one row, with the key 1.
+    Column("key", Integer, primary_key=True, autoincrement=False),
+    Column("url", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)
+"""Whose database this is: every id of ours in it begins with ``url``."""
+
 peers = Table(
     "peers",
     metadata,

@@ -118,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     measured = add("stats", _stats, "who watches a video, and its statistics, from a running service")
     measured.add_argument("video", help="number, UUID or short UUID")
     measured.add_argument("--json", action="store_true", help="all answers that it is made of")
+    add("adopt", _adopt, "after instance.url changed: let its database, which says whose it is, belong to the new URL")
     text = "print what bash, zsh or fish needs to complete these commands"
     completing = commands.add_parser("completion", help=text, description=text)
     completing.set_defaults(command=lambda arguments: _completion(parser, arguments))
@@ -234,6 +235,12 @@ def _migrate(arguments: argparse.Namespace) -> int:
     from service.moving.command import move
 
     return _run(move(arguments.source, arguments.target, sys.stderr, batch=max(1, arguments.batch)))
+
+
+def _adopt(arguments: argparse.Namespace) -> int:
+    from service.adopt_command import adopt_database
+
+    return _run(adopt_database(load_config(arguments.config, os.environ)))
 
 
 def _follow(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from foundation.database import Database
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.spool import Spool, SpoolSettings
+from service.belonging import settle
 from service.config import SQLITE_FILE, Config
 from service.migrate import migrate
 from views.counters.base import CounterStore
@@ -29,14 +30,21 @@ GRACE_MS = 60_000
 """What segments are kept beyond the longest life in them, so that a slow start never finds one gone."""
 
 
-async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
-    """The database at the schema of this release. Raises ConfigError, StorageUnavailable."""
+def database_url(config: Config) -> str:
     storage = config.storage
-    url = storage.database.url or f"sqlite:///{storage.database.path or storage.directory / SQLITE_FILE}"
+    return storage.database.url or f"sqlite:///{storage.database.path or storage.directory / SQLITE_FILE}"
+
+
+async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
+    """The database at the schema of this release. Raises ConfigError, also where it belongs to another instance, and
+    StorageUnavailable."""
+    storage = config.storage
+    url = database_url(config)
     # Over connections that may take their time: the limit of statements is made for answers to people.
     migrating = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
     try:
         await migrate(migrating)
+        await settle(migrating, config.instance.url, clock)
     finally:
         await migrating.close()
     return await Database.open(

@@ -79,15 +79,25 @@ class BaseUrl:
     port: int
 
     @property
-    def is_local(self) -> bool:
-        """Whether the name can only mean this machine or a private network, where plain http is harmless."""
+    def is_loopback(self) -> bool:
+        """Whether the name can only mean this machine."""
         if self.hostname == "localhost" or self.hostname.endswith(".localhost"):
             return True
+        address = self._address
+        return address is not None and address.is_loopback
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the name can only mean this machine or a private network, where plain http is harmless."""
+        address = self._address
+        return self.is_loopback or (address is not None and address.is_private and not address.is_unspecified)
+
+    @property
+    def _address(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         try:
-            address = ipaddress.ip_address(self.hostname)
+            return ipaddress.ip_address(self.hostname)
         except ValueError:
-            return False
-        return address.is_loopback or (address.is_private and not address.is_unspecified)
+            return None
 
     def __str__(self) -> str:
         return f"{self.scheme}://{self.authority}"

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from foundation.database import Database, Transaction
 from foundation.errors import StorageUnavailable
 from foundation.redis.link import RedisLink
+from service.belonging import owner_of
 from service.config import LiveKind
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
 from service.migrate import heads
@@ -32,12 +33,16 @@ async def database(around: Surroundings) -> Sequence[Finding]:
         async with db.read() as tx:
             found = await tx.run_sync(lambda connection: MigrationContext.configure(connection).get_current_heads())
             facts = await _facts(tx)
+            owner = await owner_of(tx) if set(found) == heads() else None
     except StorageUnavailable as problem:
         return [failed(_DATABASE, f"{db.place}: {problem}", "see whether its server runs and takes connections")]
     if set(found) != heads():
         there = ", ".join(found) or "none"
         advice = "start this release's service: it migrates; a later schema needs the later release"
         return [warning(_DATABASE, f"{db.place}: schema {there}, this release has {', '.join(heads())}", advice)]
+    if owner is not None and owner != str(around.config.instance.url):
+        says = f"{db.place} belongs to {owner}, instance.url is {around.config.instance.url}"
+        return [failed(_DATABASE, says, "set instance.url back; if the instance moved: `fediviews adopt`"), *facts]
     return [ok(_DATABASE, f"{_kind(db)} {db.place}, schema {', '.join(found)}"), *facts]
 
 

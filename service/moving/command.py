@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import TextIO
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, select, text
+from sqlalchemy import delete, inspect, select, text
 
+from federation.tables import instance
 from foundation.clock import SystemClock
-from foundation.database import Database, Transaction, driver_url
-from foundation.errors import ConfigError, FediviewsError
+from foundation.database import Database, driver_url
+from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.log import ActivityLog
 from service.bars import Bar
 from service.migrate import heads, migrate
 from service.moving import ledger
 from service.moving.copying import Copy, count, tables
-from service.stores import JOURNAL_DIRECTORY, MIGRATION_TIMEOUT_MS
+from service.moving.unused import NotReadyError, alone, check_unused
+from service.stores import MIGRATION_TIMEOUT_MS
 from views.stats.cleaner import Cleaner
 
 BATCH = 5_000
 """Rows of one transaction; what a kill costs."""
-
-
-class NotReadyError(FediviewsError):
-    """One of both ends is not as it has to be."""
 
 
 async def move(source: str, target: str, out: TextIO, *, batch: int = BATCH) -> int:
@@ -42,10 +36,10 @@ async def move(source: str, target: str, out: TextIO, *, batch: int = BATCH) -> 
         raise ConfigError("--to", "is the same database")
     with ExitStack() as stack:
         for url in (source, target):
-            stack.enter_context(_alone(url, needed=url == source))
+            stack.enter_context(alone(url, needed=url == source))
         async with _opened(source) as left, _opened(target) as right:
-            await _check_unused(left)
-            await _check_unused(right)
+            await check_unused(left)
+            await check_unused(right)
             await _check_source(left)
             await _finish(left)
             await _prepare(left, right)
@@ -74,58 +68,6 @@ async def _opened(url: str) -> AsyncIterator[Database]:
         yield database
     finally:
         await database.close()
-
-
-@contextmanager
-def _alone(url: str, *, needed: bool) -> Iterator[None]:
-    """For a file: nobody has it open now, and no service beside its journal starts before we are done."""
-    parsed = driver_url(url)
-    if parsed.get_backend_name() != "sqlite":
-        yield
-        return
-    path = Path(parsed.database or "")
-    if not path.exists():
-        if needed:
-            raise NotReadyError(f"{path}: there is no such file")
-        yield
-        return
-    with ExitStack() as stack:
-        lock = path.parent / JOURNAL_DIRECTORY / "lock"
-        if lock.exists():
-            held = os.open(lock, os.O_WRONLY)
-            stack.callback(os.close, held)
-            try:
-                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise NotReadyError(f"{path}: a service is running on it; stop that first") from None
-        try:
-            with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as connection:
-                # In WAL mode nobody gets this while another process has the file open.
-                connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-                connection.execute("BEGIN EXCLUSIVE")
-                connection.execute("COMMIT")
-        except sqlite3.DatabaseError as problem:
-            raise NotReadyError(f"{path}: in use or not a database ({problem}); stop the service first") from None
-        yield
-
-
-async def _check_unused(db: Database) -> None:
-    """On PostgreSQL by who is connected: a service of the same user shows its name."""
-    if db.dialect != "postgresql":
-        return
-    asked = text(
-        "SELECT count(DISTINCT pid) FROM pg_stat_activity WHERE application_name = 'fediviews'"
-        " AND datname = current_database() AND pid NOT IN (SELECT unnest(CAST(:own AS int[])))"
-    )
-    own = await db.write(_pid)
-    async with db.read() as tx:
-        others = (await tx.execute(asked, {"own": [own, await _pid(tx)]})).scalar_one()
-    if others:
-        raise NotReadyError(f"{db.place}: a service is connected to it ({others} connections); stop that first")
-
-
-async def _pid(tx: Transaction) -> int:
-    return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
 
 
 async def _check_source(db: Database) -> None:
@@ -158,7 +100,11 @@ async def _prepare(source: Database, target: Database) -> None:
     async with target.read() as tx:
         there = set(await tx.run_sync(lambda connection: inspect(connection).get_table_names()))
         for table in tables():
+            if table is instance:
+                # A start alone leaves its name there.
+                continue
             if table.name in there and (await tx.execute(select(1).select_from(table).limit(1))).first() is not None:
                 raise NotReadyError(f"{target.place}: it is not empty: there are rows in {table.name}")
     await migrate(target)
+    await target.write(lambda tx: tx.execute(delete(instance)))
     await target.write(partial(ledger.begin, source=source.place))

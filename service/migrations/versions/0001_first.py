@@ -93,6 +93,13 @@ def upgrade() -> None:
     )
     op.create_index("ix_follows_host", "follows", ["host"], unique=False)
     op.create_table(
+        "instance",
+        sa.Column("key", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("since_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_instance")),
+    )
+    op.create_table(
         "livekit_messages",
         sa.Column("id", sa.String(length=256), nullable=False),
         sa.Column("until_ms", sa.BigInteger(), nullable=False),

@@ -1,0 +1,37 @@
+"""``fediviews adopt``: the instance moved to another URL, and takes its database along."""
+
+from __future__ import annotations
+
+import sys
+
+from foundation.clock import SystemClock
+from foundation.database import Database
+from foundation.metrics import Metrics
+from service.belonging import adopt
+from service.config import Config
+from service.migrate import migrate
+from service.moving.unused import alone, check_unused
+from service.stores import MIGRATION_TIMEOUT_MS, database_url
+
+
+async def adopt_database(config: Config) -> int:
+    """Raises ConfigError, StorageUnavailable, FediviewsError: a service runs on it, or there is none."""
+    clock, url, name = SystemClock(), database_url(config), config.instance.url
+    with alone(url, needed=True):
+        db = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
+        try:
+            await check_unused(db)
+            await migrate(db)
+            before = await adopt(db, name, clock)
+        finally:
+            await db.close()
+    if before is None:
+        print(f"{db.place} belongs to {name}; nothing changed.", file=sys.stderr)
+        return 0
+    print(
+        f"{db.place} belonged to {before}, and belongs to {name} from now on.\n"
+        "Its videos have new ids; views and statistics stay. Follows ended on this side: whoever followed the old name"
+        " has to follow the new one, and the service follows anew whom config.yaml names.",
+        file=sys.stderr,
+    )
+    return 0

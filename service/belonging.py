@@ -1,0 +1,79 @@
+"""Whose database this is. Its ids begin with the ``instance.url`` it was first used with: under another one other
+instances would take all of it for something new, beside what they know."""
+
+from __future__ import annotations
+
+import logging
+
+from sqlalchemy import delete, func, insert, literal, select, update
+
+from federation.tables import follows, instance
+from foundation.clock import Clock
+from foundation.database import Database, Transaction, upsert
+from foundation.errors import ConfigError
+from outbox.tables import activity_log, delivery_exceptions
+from service.config.values import BaseUrl, parse_origin
+from views.tables import videos
+
+_log = logging.getLogger("fediviews")
+_KEY = 1
+
+
+async def owner_of(tx: Transaction) -> str | None:
+    """The URL that the database belongs to; None: to nobody yet."""
+    owner: str | None = (await tx.execute(select(instance.c.url).where(instance.c.key == _KEY))).scalar_one_or_none()
+    return owner
+
+
+def not_ours(place: str, owner: str, url: BaseUrl) -> str:
+    """What is wrong and how to go on, in one line."""
+    return (
+        f"is {url}, but {place} belongs to {owner}: every id would change, and other instances would see everything"
+        f" twice. Set it back, name another database, or, if the instance really moved, stop it and run"
+        f" `fediviews adopt` once"
+    )
+
+
+async def settle(db: Database, url: BaseUrl, clock: Clock) -> None:
+    """At each start: the first one takes possession. What was tried out on loopback, where nobody else could know it,
+    moves by itself. Raises ConfigError when it belongs to another instance."""
+    now_ms = clock.now_ms()
+
+    async def claim(tx: Transaction) -> str:
+        row = {"key": _KEY, "url": str(url), "since_ms": now_ms}
+        await tx.execute(upsert(tx, instance).values(row).on_conflict_do_nothing())
+        return await owner_of(tx) or str(url)
+
+    owner = await db.write(claim)
+    if owner == str(url):
+        return
+    if not parse_origin(owner).is_loopback:
+        raise ConfigError("instance.url", not_ours(db.place, owner, url))
+    await adopt(db, url, clock)
+    _log.warning("the database was of %s, tried out on this machine: its videos have ids of %s now", owner, url)
+
+
+async def adopt(db: Database, url: BaseUrl, clock: Clock) -> str | None:
+    """Make the database ours; whose it was, None when it was ours or nobody's.
+
+    Ids of our videos change, views and statistics stay. Follows end on this side, both ways, and what was still to be
+    delivered goes: both speak of actors that are no more.
+    """
+    now_ms = clock.now_ms()
+
+    async def work(tx: Transaction) -> str | None:
+        owner = await owner_of(tx)
+        if owner == str(url):
+            return None
+        await tx.execute(delete(instance))
+        await tx.execute(insert(instance).values(key=_KEY, url=str(url), since_ms=now_ms))
+        if owner is None:
+            return None
+        renamed = literal(str(url)).concat(func.substr(videos.c.url, len(owner) + 1))
+        ours = videos.c.local.is_(True) & videos.c.url.startswith(f"{owner}/", autoescape=True)
+        await tx.execute(update(videos).where(ours).values(url=renamed, origin=url.authority))
+        for gone in (follows, delivery_exceptions, activity_log):
+            await tx.execute(delete(gone))
+        return owner
+
+    return await db.write(work)
