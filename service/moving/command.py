@@ -21,7 +21,7 @@ from service.bars import Bar
 from service.migrate import heads, migrate
 from service.moving import ledger
 from service.moving.copying import Copy, count, tables
-from service.moving.unused import NotReadyError, alone, check_unused
+from service.moving.unused import NotReadyError, alone, check_unused, left_as_found
 from service.stores import MIGRATION_TIMEOUT_MS
 from views.stats.cleaner import Cleaner
 
@@ -35,6 +35,7 @@ async def move(source: str, target: str, out: TextIO, *, batch: int = BATCH) -> 
     if driver_url(source) == driver_url(target):
         raise ConfigError("--to", "is the same database")
     with ExitStack() as stack:
+        keep = stack.enter_context(left_as_found(target))
         for url in (source, target):
             stack.enter_context(alone(url, needed=url == source))
         async with _opened(source) as left, _opened(target) as right:
@@ -43,6 +44,7 @@ async def move(source: str, target: str, out: TextIO, *, batch: int = BATCH) -> 
             await _check_source(left)
             await _finish(left)
             await _prepare(left, right)
+            keep()
             async with left.read() as tx:
                 total = sum((await count(tx)).values())
                 with Bar(out, total) as bar:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from sqlalchemy import text
@@ -70,3 +70,30 @@ async def check_unused(db: Database) -> None:
 
 async def _pid(tx: Transaction) -> int:
     return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+@contextmanager
+def left_as_found(url: str) -> Iterator[Callable[[], None]]:
+    """A file that is not there yet is not there afterwards either, nor its directories, unless the function given was
+    called: from then on there is something in it worth keeping."""
+    parsed = driver_url(url)
+    path = Path(parsed.database or "")
+    if parsed.get_backend_name() != "sqlite" or path.exists():
+        yield lambda: None
+        return
+    made = [each for each in path.parents if not each.exists()]
+    kept = False
+
+    def keep() -> None:
+        nonlocal kept
+        kept = True
+
+    try:
+        yield keep
+    finally:
+        if not kept:
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
+            for directory in made:
+                with suppress(OSError):
+                    directory.rmdir()

@@ -56,7 +56,7 @@ async def put_history(db: Database) -> None:
     common = {"name": "x", "channel": "main", "privacy": "public", "duration_s": 1, "published_ms": 1, "updated_ms": 1}
     ours = {"uuid": UUID, "url": f"{OLD}/videos/watch/{UUID}", "origin": "a.example", "local": True}
     theirs = {"uuid": UUID[::-1], "url": "https://far.example/a.example/1", "origin": "far.example", "local": False}
-    texts = {name: "x" for name in ("key", "direction", "host", "actor", "inbox", "follow_id", "object", "state")}
+    texts = dict.fromkeys(("key", "direction", "host", "actor", "inbox", "follow_id", "object", "state"), "x")
     told = Activity(f"{OLD}/1", Kind.ANNOUNCE, "s", "a", b"{}", FOLLOWERS)
 
     async def work(tx: Transaction) -> None:

@@ -254,6 +254,23 @@ async def test_what_cannot_be_is_refused_and_says_what_to_do(tmp_path: Path, dat
     await refused(here, f"sqlite:///{tmp_path}/new.sqlite", "not of this release")
 
 
+async def test_what_is_refused_leaves_nothing(tmp_path: Path) -> None:
+    here, there = f"sqlite:///{tmp_path}/here.sqlite", f"sqlite:///{tmp_path}/new/dir/there.sqlite"
+    async with opened(here) as db:
+        await db.write(lambda tx: tx.execute(text("CREATE TABLE something (of TEXT)")))
+    await refused(here, there, "not of this release")
+    await refused("postgresql://nobody@127.0.0.1:1/x", there, "does not answer")
+    assert files(tmp_path) == ["here.sqlite"]
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / "file").write_text("somebody's")
+    await refused(here, there, "not of this release")
+    assert files(tmp_path) == ["file", "here.sqlite", "new"]
+
+
+def files(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.rglob("*"))
+
+
 async def test_a_service_beside_the_file_is_noticed_and_kept_from_starting(tmp_path: Path) -> None:
     here, there = f"sqlite:///{tmp_path}/here.sqlite", f"sqlite:///{tmp_path}/there.sqlite"
     async with opened(here) as db:
