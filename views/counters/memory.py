@@ -8,10 +8,11 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from views.counters.agenda import Agenda
 from views.counters.base import Reading, Told, Total, TotalMark
+from views.counters.claims import Claims
 from views.counters.lives import Lives
 from views.counters.marks import TotalMarks
 from views.counters.records import NullRecorder, Recorder
-from views.counters.told import ToldLives
+from views.counters.told import ToldBook
 from views.model import LOCAL
 
 _SHARED_INSTANTS = 131_072
@@ -53,15 +54,13 @@ class MemoryCounterStore:
         self._recorder: Recorder = recorder or NullRecorder()
         self._written = written
         self._videos: dict[int, _Watched] = {}
-        self._told: dict[int, ToldLives] = {}
-        self._claims: dict[int, Lives] = {}
-        self._size = self._told_size = self._claims_size = 0
+        self.told_of = ToldBook()
+        self.claims = Claims()
+        self._size = 0
         self._changed: set[int] = set()
         self._departed: list[tuple[int, bytes]] | None = [] if keep_departed else None
         self._ends: Agenda[tuple[int, str]] = Agenda()
         self._total_ends: Agenda[int] = Agenda()
-        self._told_ends: Agenda[int] = Agenda()
-        self._claim_ends: Agenda[int] = Agenda()
         self._instants: dict[int, int] = {}
         self._marks = TotalMarks()
         metrics = metrics or Metrics()
@@ -69,8 +68,8 @@ class MemoryCounterStore:
         self._refused_viewer, self._refused_told = refused.labels("viewer"), refused.labels("told")
         self._refused_claim = refused.labels("claim")
         metrics.gauge_from("fediviews_live_viewers_kept", "Viewers held in memory", lambda: self._size)
-        metrics.gauge_from("fediviews_live_told_kept", "Told viewers held in memory", lambda: self._told_size)
-        metrics.gauge_from("fediviews_live_claims_kept", "View claims held in memory", lambda: self._claims_size)
+        metrics.gauge_from("fediviews_live_told_kept", "Told viewers held in memory", lambda: len(self.told_of))
+        metrics.gauge_from("fediviews_live_claims_kept", "View claims held in memory", lambda: len(self.claims))
         metrics.gauge_from(
             "fediviews_live_total_marks_kept", "Videos whose newest total is remembered", lambda: len(self._marks)
         )
@@ -124,18 +123,17 @@ class MemoryCounterStore:
         return True
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
-        told = self._told.get(video)
-        return told.current(now_ms) if told is not None else ()
+        return self.told_of.current(video, now_ms)
 
     async def mark_told(self, video: int, told: Told) -> None:
-        if self._told_size >= self.max_viewers:
+        if len(self.told_of) >= self.max_viewers:
             self._refused_told.inc()
             return
-        self._keep_told(video, told)
+        self.told_of.keep(video, told)
         self._recorder.viewer_told(video, told)
 
     async def told_videos(self) -> Sequence[int]:
-        return tuple(self._told)
+        return self.told_of.videos()
 
     # Reading
 
@@ -158,16 +156,8 @@ class MemoryCounterStore:
     async def sweep(self, now_ms: int) -> Sequence[int]:
         self._drain_due(now_ms)
         self._marks.sweep(now_ms)
-        for video in self._claim_ends.pop_due(now_ms):
-            self._drain_claims(video, now_ms)
-        for video in self._told_ends.pop_due(now_ms):
-            told = self._told.get(video)
-            if told is not None:
-                self._told_size -= told.drain(now_ms)
-                if told:
-                    self._told_ends.put(video, told.due_ms)
-                else:
-                    del self._told[video]
+        self.claims.sweep(now_ms)
+        self.told_of.sweep(now_ms)
         changed, self._changed = self._changed, set()
         return tuple(changed)
 
@@ -183,21 +173,19 @@ class MemoryCounterStore:
 
     async def forget_video(self, video: int) -> None:
         self._drop_video(video)
-        self._drop_claims(video)
+        self.claims.drop(video)
         self._recorder.video_forgotten(video)
         self._recorder.claims_forgotten(video)
 
     # The right to count a view
 
     async def claim_view(self, video: int, viewer: bytes, until_ms: int, now_ms: int) -> bool:
-        self._drain_claims(video, now_ms)
-        claims = self._claims.get(video)
-        if until_ms <= now_ms or (claims is not None and claims.expires_ms(viewer)):
+        if until_ms <= now_ms or self.claims.holds(video, viewer, now_ms):
             return until_ms <= now_ms
-        if self._claims_size >= self.max_claims:
+        if len(self.claims) >= self.max_claims:
             self._refused_claim.inc()
             raise StorageUnavailable("no room for another view claim")
-        self._keep_claim(video, viewer, until_ms)
+        self.claims.keep(video, viewer, until_ms)
         self._recorder.view_claimed(video, viewer, until_ms)
         if self._written is not None:
             # Before the view is counted: a process that is killed after counting must not count it again.
@@ -205,11 +193,7 @@ class MemoryCounterStore:
         return True
 
     async def release_view(self, video: int, viewer: bytes) -> None:
-        claims = self._claims.get(video)
-        if claims is not None and claims.remove(viewer):
-            self._claims_size -= 1
-            if not claims:
-                del self._claims[video]
+        if self.claims.release(video, viewer):
             self._recorder.view_released(video, viewer)
 
     async def close(self) -> None:
@@ -286,17 +270,6 @@ class MemoryCounterStore:
         if not watched.sources:
             del self._videos[video]
 
-    def _drain_claims(self, video: int, now_ms: int) -> None:
-        claims = self._claims.get(video)
-        if claims is None:
-            return
-        if now_ms >= claims.due_ms:
-            self._claims_size -= len(claims.drain(now_ms))
-        if claims:
-            self._claim_ends.put(video, claims.due_ms)
-        else:
-            del self._claims[video]
-
     def _read(self, video: int, now_ms: int) -> Reading:
         watched = self._videos.get(video)
         if watched is None:
@@ -317,18 +290,6 @@ class MemoryCounterStore:
             self._size -= len(watched.sources.pop(source))
         self._total_ends.put(video, total.fresh_until_ms)
 
-    def _keep_told(self, video: int, told: Told) -> None:
-        lives = self._told.setdefault(video, ToldLives())
-        before = len(lives)
-        lives.mark(told)
-        self._told_size += len(lives) - before
-        self._told_ends.put(video, told.told_expires_ms)
-
-    def _keep_claim(self, video: int, viewer: bytes, until_ms: int) -> None:
-        claims = self._claims.setdefault(video, Lives())
-        self._claims_size += claims.touch(viewer, until_ms)
-        self._claim_ends.put(video, until_ms)
-
     def _drop_source(self, source: str) -> None:
         for video, watched in tuple(self._videos.items()):
             lives = watched.sources.pop(source, None)
@@ -342,9 +303,6 @@ class MemoryCounterStore:
         watched = self._videos.pop(video, None)
         if watched is not None:
             self._size -= sum(len(lives) for lives in watched.sources.values())
-        self._told_size -= len(self._told.pop(video, ()))
+        self.told_of.drop(video)
         self._changed.discard(video)
         self._marks.drop(video)
-
-    def _drop_claims(self, video: int) -> None:
-        self._claims_size -= len(self._claims.pop(video, ()))

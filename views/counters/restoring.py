@@ -28,18 +28,14 @@ class Restoring:
 
     def viewer_told(self, video: int, told: Told) -> None:
         if told.told_expires_ms > self._now_ms:
-            self._store._keep_told(video, told)
+            self._store.told_of.keep(video, told)
 
     def view_claimed(self, video: int, viewer: bytes, until_ms: int) -> None:
         if until_ms > self._now_ms:
-            self._store._keep_claim(video, viewer, until_ms)
+            self._store.claims.keep(video, viewer, until_ms)
 
     def view_released(self, video: int, viewer: bytes) -> None:
-        claims = self._store._claims.get(video)
-        if claims is not None and claims.remove(viewer):
-            self._store._claims_size -= 1
-            if not claims:
-                del self._store._claims[video]
+        self._store.claims.release(video, viewer)
 
     def progress_put(self, video: int, viewer: bytes, blob: bytes, expires_ms: int) -> None:
         if self._progress is None:
@@ -57,7 +53,7 @@ class Restoring:
         self._store._drop_video(video)
 
     def claims_forgotten(self, video: int) -> None:
-        self._store._drop_claims(video)
+        self._store.claims.drop(video)
 
     def progress_forgotten(self, video: int) -> None:
         if self._progress is not None:

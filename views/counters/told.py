@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 
+from views.counters.agenda import Agenda
 from views.counters.base import TOLD_MEMORY_MS, Told
 
 _PAIR = struct.Struct("<qqqqq")
@@ -62,3 +64,43 @@ class ToldLives:
         for viewer in ended:
             del self._packed[viewer]
         return len(ended)
+
+
+class ToldBook:
+    """What origins were told of viewers of ours, by video. Bounded by whoever keeps it."""
+
+    def __init__(self) -> None:
+        self._videos: dict[int, ToldLives] = {}
+        self._size = 0
+        self._ends: Agenda[int] = Agenda()
+
+    def __len__(self) -> int:
+        """Of all videos; some may have ended since the last sweep."""
+        return self._size
+
+    def videos(self) -> Sequence[int]:
+        return tuple(self._videos)
+
+    def current(self, video: int, now_ms: int) -> Sequence[Told]:
+        told = self._videos.get(video)
+        return told.current(now_ms) if told is not None else ()
+
+    def keep(self, video: int, told: Told) -> None:
+        lives = self._videos.setdefault(video, ToldLives())
+        before = len(lives)
+        lives.mark(told)
+        self._size += len(lives) - before
+        self._ends.put(video, told.told_expires_ms)
+
+    def drop(self, video: int) -> None:
+        self._size -= len(self._videos.pop(video, ()))
+
+    def sweep(self, now_ms: int) -> None:
+        for video in self._ends.pop_due(now_ms):
+            told = self._videos.get(video)
+            if told is not None:
+                self._size -= told.drain(now_ms)
+                if told:
+                    self._ends.put(video, told.due_ms)
+                else:
+                    del self._videos[video]

@@ -147,8 +147,8 @@ async def test_nothing_is_left_behind_by_what_ended() -> None:
         await store.claim_view(number, key, 1_300 + number, 1)
     for now in range(1_000, 1_400, 7):
         await store.sweep(now)
-    assert (store._videos, store._claims, store._size, store._claims_size) == ({}, {}, 0, 0)
-    assert [len(agenda) for agenda in (store._ends, store._total_ends, store._claim_ends)] == [0, 0, 0]
+    assert (store._videos, store._size, store.claims._videos, len(store.claims)) == ({}, 0, {}, 0)
+    assert [len(agenda) for agenda in (store._ends, store._total_ends, store.claims._ends)] == [0, 0, 0]
 
 
 async def test_claims_have_a_bound_of_their_own() -> None:
