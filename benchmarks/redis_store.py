@@ -27,7 +27,8 @@ from foundation.clock import SystemClock
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from views.counters.memory import MemoryCounterStore
-from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 
 LIFE_MS = 120_000
 SECONDS = 2.0

@@ -17,8 +17,9 @@ from views.counters.base import CounterStore
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressKeeper, ProgressStore
-from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_progress import RedisProgressStore
+from views.counters.redis.progress import RedisProgressStore
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.counters.restoring import Restoring
 
 JOURNAL_DIRECTORY = "live"

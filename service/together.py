@@ -23,7 +23,7 @@ from outbox.tells import TellBox, TellSlots
 from outbox.totals import Board, TotalsBoard
 from service.config import Config
 from service.stores import LiveStores, RedisStores
-from views.counters.redis import RedisCounterStore
+from views.counters.redis.store import RedisCounterStore
 from views.model import Video
 
 HOUR_MS = 3_600_000

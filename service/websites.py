@@ -13,8 +13,9 @@ from service.stores import GRACE_MS, LiveStores, MemoryStores, RedisStores
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
-from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_progress import RedisProgressStore
+from views.counters.redis.progress import RedisProgressStore
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.pages.active import ActiveSessions
 from views.pages.backfill import Backfill
 from views.pages.catalog import PageCatalog

@@ -23,7 +23,8 @@ from views.counters.base import (
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.records import NullRecorder
-from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

@@ -13,8 +13,8 @@ from foundation.clock import ManualClock
 from foundation.errors import StorageUnavailable
 from foundation.redis.link import RedisLink
 from views.counters.progress import Progress, ProgressKeeper, ProgressStore, awaited
-from views.counters.redis import RedisSettings
-from views.counters.redis_progress import LEASE_MS, RedisProgressStore
+from views.counters.redis.progress import LEASE_MS, RedisProgressStore
+from views.counters.redis.settings import RedisSettings
 
 NOW = 1_800_000_000_000
 A, B = b"a:\r\n\0" + b"a" * 11, b"b" * 16

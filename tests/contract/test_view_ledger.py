@@ -22,7 +22,8 @@ from tests.views.catalogs import REMOTE_UUID, UUID, RecordingAnnouncer, a_local,
 from views.catalog import Catalog
 from views.counters.base import CounterStore
 from views.counters.memory import MemoryCounterStore
-from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.counting import ViewCounter
 from views.model import Privacy, Video
 from views.tables import video_views

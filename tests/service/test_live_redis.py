@@ -17,7 +17,7 @@ from foundation.principal import Role
 from service.app import Service
 from service.config import Config, Listen, Secret, Storage, Token, Views
 from service.config.storage import parse_live
-from views.counters.redis_progress import RedisProgressStore
+from views.counters.redis.progress import RedisProgressStore
 from views.model import VideoDraft
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"

@@ -14,7 +14,8 @@ from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.redis.link import LinkSettings, RedisLink
 from views.counters.base import CounterStore
-from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

@@ -19,8 +19,9 @@ from foundation.redis.connecting import place_of
 from foundation.redis.link import LinkSettings, RedisLink
 from views.counters.base import CounterStore, Reading, Told, Total
 from views.counters.memory import MemoryCounterStore
-from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_keys import Keys
+from views.counters.redis.keys import Keys
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

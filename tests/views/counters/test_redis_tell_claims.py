@@ -10,7 +10,8 @@ from support.servers import RedisCluster, RedisServer
 from foundation.clock import ManualClock
 from foundation.redis.link import RedisLink
 from views.counters.base import Telling, Told
-from views.counters.redis import RedisCounterStore, RedisSettings
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 from views.model import LOCAL
 
 NOW = 1_800_000_000_000

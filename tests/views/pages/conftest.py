@@ -13,8 +13,9 @@ from foundation.redis.link import RedisLink
 from tests.views.pages.page_house import PageHouse, build
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
-from views.counters.redis import RedisCounterStore, RedisSettings
-from views.counters.redis_progress import RedisProgressStore
+from views.counters.redis.progress import RedisProgressStore
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.store import RedisCounterStore
 
 
 @pytest.fixture

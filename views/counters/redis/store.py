@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import enum
-import math
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from foundation.clock import Clock
 from foundation.errors import StorageUnavailable
@@ -14,59 +11,21 @@ from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.redis.script import Script
 from foundation.redis.shards import every
-from views.counters import redis_scripts as scripts
-from views.counters import redis_told_scripts as told_scripts
-from views.counters.base import MAX_TOTALS_OF_ONE_INSTANT, TOLD_MEMORY_MS, Reading, Telling, Told, Total, TotalMark
-from views.counters.redis_keys import Keys
-from views.model import LOCAL
-
-SLACK_MS = 60_000
-"""What a key outlives the longest life in it: sweeps come first while anybody sweeps."""
+from views.counters.base import MAX_TOTALS_OF_ONE_INSTANT, Reading, Telling, Told, Total, TotalMark
+from views.counters.redis import scripts
+from views.counters.redis.claims import RedisClaims
+from views.counters.redis.hot import HotVideos
+from views.counters.redis.keys import Keys
+from views.counters.redis.rows import Row
+from views.counters.redis.settings import RedisSettings
+from views.counters.redis.shards import ShardScripts, Touched
+from views.counters.redis.tells import RedisTells
 
 _AT_A_TIME = 200
 """Videos read, or ended groups looked at, by one script."""
 
 _CHANGES_KEPT = 20_000
 """Per shard; whoever looks more rarely than so many videos move does not learn of the oldest ones."""
-
-_HOT_FOR_MS = 60_000
-"""How long a video is taken for hot before its home is asked again."""
-
-_MAX_HOT = 10_000
-
-
-class _Touched(enum.IntEnum):
-    """What the touch script answers."""
-
-    EXTENDED = 0
-    NEW = 1
-    ELSEWHERE = 2
-    """The video is hot: the viewer belongs to its own shard."""
-    UNKNOWN = 3
-    FULL = 4
-
-
-@dataclass(frozen=True, slots=True)
-class RedisSettings:
-    """``prefix`` keeps instances apart that share a Redis. ``shards`` and ``prefix`` are the same in all processes of
-    one instance; after a change of ``shards`` counters rebuild within one lifetime.
-
-    ``split_at``: viewers of one source at which a video is hot (0: never). ``longest_life_ms`` bounds lives of viewers
-    and totals with their grace, ``claim_life_ms`` those of claims. ``server_time``: the server's clock rules, so that
-    the clocks of processes may differ; False, for tests, takes the caller's instants as they are.
-    """
-
-    prefix: str = "fediviews"
-    shards: int = 16
-    split_at: int = 5_000
-    max_viewers: int = 5_000_000
-    longest_life_ms: int = 750_000
-    claim_life_ms: int = 3_600_000
-    server_time: bool = True
-
-    def share(self, room: int) -> int:
-        """Of one shard; half as much again, because videos are not equally liked."""
-        return room if self.shards == 1 else max(1, math.ceil(1.5 * room / self.shards))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +59,21 @@ class RedisCounterStore:
         self._link = link
         self._clock = clock
         self._keys = Keys(settings.prefix, settings.shards)
-        self._ttl = settings.longest_life_ms + TOLD_MEMORY_MS + SLACK_MS
-        self._claims_ttl = settings.claim_life_ms + SLACK_MS
+        self._shards = ShardScripts(link, self._keys, clock, settings)
         self._room = settings.share(settings.max_viewers)
-        self._claim_room = settings.share(6 * settings.max_viewers)
-        self._hot: dict[int, int] = {}
+        self._hot = HotVideos(clock)
         self.sweeps: Callable[[int], bool] = lambda _: True
         """Which shards this process sweeps, where processes divide them."""
         metrics = metrics or Metrics()
         refused = metrics.counter("fediviews_live_refused", "Changes of live state that found no room", ["what"])
-        self._refused = {what: refused.labels(what) for what in ("viewer", "told", "claim")}
+        self._refused = refused.labels("viewer")
+        self._tells = RedisTells(self._shards, self._room, refused.labels("told").inc)
+        self._claims = RedisClaims(self._shards, settings, refused.labels("claim").inc)
 
     async def start(self) -> None:
         """Raises StorageUnavailable when Redis does not answer; counts anew what a longer pause left behind."""
         await self._link.ping()
-        await self._everywhere(scripts.RECOUNT)
+        await self._shards.everywhere(scripts.RECOUNT)
 
     async def ping(self) -> None:
         """Raises StorageUnavailable, naming where and why."""
@@ -131,14 +90,14 @@ class RedisCounterStore:
         home, own = self._keys.home(video), self._keys.spread(video, viewer)
         if home == own:
             return self._is_new(await self._touch(home, video, source, viewer, expires_ms, now_ms, "own"))
-        if self._is_hot(video):
+        if self._hot.has(video):
             known = await self._touch(own, video, source, viewer, expires_ms, now_ms, "known")
-            if known != _Touched.UNKNOWN:
+            if known != Touched.UNKNOWN:
                 return False
         at_home = await self._touch(home, video, source, viewer, expires_ms, now_ms, "guest")
-        if at_home != _Touched.ELSEWHERE:
+        if at_home != Touched.ELSEWHERE:
             return self._is_new(at_home)
-        self._note_hot(video)
+        self._hot.note(video)
         return self._is_new(await self._touch(own, video, source, viewer, expires_ms, now_ms, "own"))
 
     @property
@@ -158,32 +117,27 @@ class RedisCounterStore:
         said = (total.count, total.expires_ms, total.order_ms, total.ours, total.granted_ms)
         marked = (0, "") if mark is None else (mark.until_ms, mark.fingerprint)
         home = self._keys.home(video)
-        taken, hot = await self._run(scripts.PUT_TOTAL, home, now_ms, video, *said, *marked, MAX_TOTALS_OF_ONE_INSTANT)
+        taken, hot = await self._shards.run(
+            scripts.PUT_TOTAL, home, now_ms, video, *said, *marked, MAX_TOTALS_OF_ONE_INSTANT
+        )
         if taken and hot:
-            self._note_hot(video)
+            self._hot.note(video)
             others = [shard for shard in range(self._keys.shards) if shard != home]
-            await every(self._run(scripts.DROP_PEERS, shard, now_ms, video) for shard in others)
+            await every(self._shards.run(scripts.DROP_PEERS, shard, now_ms, video) for shard in others)
         return bool(taken)
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
-        found = await self._run(told_scripts.TOLD, self._keys.home(video), now_ms, video)
-        return [Told(viewer, int(since), int(expires), int(acked)) for viewer, since, expires, acked in found]
+        return await self._tells.told(video, now_ms)
 
     async def mark_told(self, video: int, told: Told) -> None:
-        said = (told.viewer, told.since_ms, told.told_expires_ms, told.acked_ms, self._room, TOLD_MEMORY_MS)
-        answer = await self._run(told_scripts.MARK_TOLD, self._keys.home(video), self._clock.now_ms(), video, *said)
-        if answer == _Touched.FULL:
-            self._refused["told"].inc()
+        await self._tells.mark(video, told)
 
     async def claim_tell(self, video: int, viewer: bytes, telling: Telling, now_ms: int) -> tuple[bool, Telling]:
         """As ``base.TellClaims``."""
-        said = (viewer, telling.since_ms, telling.expires_ms, telling.resend_at_ms, self._room, TOLD_MEMORY_MS)
-        answer = await self._run(told_scripts.CLAIM_TELL, self._keys.home(video), now_ms, video, *said)
-        granted, since, expires, again = map(int, answer)
-        return bool(granted), Telling(since, expires, again)
+        return await self._tells.claim(video, viewer, telling, now_ms)
 
     async def told_videos(self) -> Sequence[int]:
-        return [int(video) for found in await self._everywhere(told_scripts.TOLD_VIDEOS) for video in found]
+        return await self._tells.videos()
 
     # Reading
 
@@ -191,12 +145,12 @@ class RedisCounterStore:
         return (await self.read_many((video,), now_ms))[0]
 
     async def read_many(self, videos: Sequence[int], now_ms: int) -> Sequence[Reading]:
-        found: dict[int, _Row] = {video: _Row() for video in videos}
+        found: dict[int, Row] = {video: Row() for video in videos}
         at_home = [(shard, batch) for shard, of in self._keys.by_home(found).items() for batch in _batches(of)]
         hot = await self._read_into(found, at_home, now_ms)
         if hot:
             for video in hot:
-                self._note_hot(video)
+                self._hot.note(video)
             shards = range(self._keys.shards)
             elsewhere = [(shard, [video for video in hot if self._keys.home(video) != shard]) for shard in shards]
             batches = [(shard, batch) for shard, of in elsewhere for batch in _batches(of)]
@@ -205,7 +159,7 @@ class RedisCounterStore:
 
     async def watched(self, now_ms: int) -> Sequence[int]:
         shards = range(self._keys.shards)
-        found = await every(self._run(scripts.WATCHED, shard, now_ms) for shard in shards)
+        found = await every(self._shards.run(scripts.WATCHED, shard, now_ms) for shard in shards)
         return list(dict.fromkeys(video for videos in found for video in videos))
 
     async def changed_since(
@@ -216,7 +170,7 @@ class RedisCounterStore:
         seen = list(cursor) if len(cursor) == self._keys.shards else [0] * self._keys.shards
         now_ms = self._clock.now_ms()
         asked = range(self._keys.shards) if of is None else sorted(of)
-        answers = await every(self._run(scripts.CHANGES, shard, now_ms, seen[shard], most) for shard in asked)
+        answers = await every(self._shards.run(scripts.CHANGES, shard, now_ms, seen[shard], most) for shard in asked)
         videos = dict.fromkeys(int(video) for answer in answers for video in answer[::2])
         for shard, answer in zip(asked, answers, strict=True):
             if answer:
@@ -236,64 +190,47 @@ class RedisCounterStore:
         return departed
 
     async def forget_source(self, source: str) -> None:
-        await self._everywhere(scripts.FORGET_SOURCE, source)
+        await self._shards.everywhere(scripts.FORGET_SOURCE, source)
 
     async def forget_video(self, video: int) -> None:
-        await self._everywhere(scripts.FORGET_VIDEO, video, "all", self._claims_ttl)
+        await self._shards.everywhere(scripts.FORGET_VIDEO, video, "all", self.settings.claims_ttl_ms)
 
     # The right to count a view
 
     async def claim_view(self, video: int, viewer: bytes, until_ms: int, now_ms: int) -> bool:
-        shard = self._keys.spread(video, viewer)
-        said = (video, viewer, until_ms, self._claim_room)
-        answer = await self._run(told_scripts.CLAIM, shard, now_ms, *said, ttl=self._claims_ttl)
-        if answer == _Touched.FULL:
-            self._refused["claim"].inc()
-            raise StorageUnavailable("no room for another view claim")
-        return bool(answer)
+        return await self._claims.claim(video, viewer, until_ms, now_ms)
 
     async def release_view(self, video: int, viewer: bytes) -> None:
-        shard, now_ms = self._keys.spread(video, viewer), self._clock.now_ms()
-        await self._run(told_scripts.RELEASE, shard, now_ms, video, viewer, ttl=self._claims_ttl)
+        await self._claims.release(video, viewer)
 
     # Inside
 
-    def _run(
-        self, script: Script, shard: int, now_ms: int, *arguments: bytes | str | int, ttl: int = 0
-    ) -> Awaitable[Any]:
-        clock_ms = self._clock.now_ms() if self.settings.server_time else ""
-        return self._link.run(script, self._keys.bases[shard], clock_ms, now_ms, ttl or self._ttl, *arguments)
-
-    async def _everywhere(self, script: Script, *arguments: bytes | str | int) -> list[Any]:
-        now_ms = self._clock.now_ms()
-        return await every(self._run(script, shard, now_ms, *arguments) for shard in range(self._keys.shards))
-
     async def _touch(
         self, shard: int, video: int, source: str, viewer: bytes, expires_ms: int, now_ms: int, role: str
-    ) -> _Touched:
+    ) -> Touched:
         said = (video, source, viewer, expires_ms, role, self._room, self.settings.split_at)
-        return _Touched(await self._run(scripts.TOUCH, shard, now_ms, *said))
+        return Touched(await self._shards.run(scripts.TOUCH, shard, now_ms, *said))
 
-    def _is_new(self, touched: _Touched) -> bool:
-        if touched is _Touched.FULL:
-            self._refused["viewer"].inc()
+    def _is_new(self, touched: Touched) -> bool:
+        if touched is Touched.FULL:
+            self._refused.inc()
             raise StorageUnavailable("no room for another live viewer")
-        return touched is _Touched.NEW
+        return touched is Touched.NEW
 
     async def _at_home_or_own(self, script: Script, video: int, source: str, viewer: bytes, now_ms: int) -> bool:
         """In one of the two shards the viewer is, if it is anywhere."""
         home, own = self._keys.home(video), self._keys.spread(video, viewer)
-        here, hot = await self._run(script, home, now_ms, video, source, viewer)
+        here, hot = await self._shards.run(script, home, now_ms, video, source, viewer)
         if here or not hot or home == own:
             return bool(here)
-        here, _ = await self._run(script, own, now_ms, video, source, viewer)
+        here, _ = await self._shards.run(script, own, now_ms, video, source, viewer)
         return bool(here)
 
     async def _read_into(
-        self, found: dict[int, _Row], batches: Sequence[tuple[int, Sequence[int]]], now_ms: int
+        self, found: dict[int, Row], batches: Sequence[tuple[int, Sequence[int]]], now_ms: int
     ) -> list[int]:
         """Adds up; returns those that say they are hot."""
-        answers = await every(self._run(scripts.READ, shard, now_ms, *videos) for shard, videos in batches)
+        answers = await every(self._shards.run(scripts.READ, shard, now_ms, *videos) for shard, videos in batches)
         hot: list[int] = []
         for (_, videos), rows in zip(batches, answers, strict=True):
             for video, row in zip(videos, rows, strict=True):
@@ -307,46 +244,12 @@ class RedisCounterStore:
         again = True
         while again:
             said = (_AT_A_TIME, _CHANGES_KEPT, int(self._keep_departed))
-            again, lost, videos, departed = await self._run(scripts.SWEEP, shard, now_ms, *said)
+            again, lost, videos, departed = await self._shards.run(scripts.SWEEP, shard, now_ms, *said)
             self._departed += zip(map(int, departed[::2]), departed[1::2], strict=True)
             ended += map(int, videos)
             if lost:
-                await self._run(scripts.RECOUNT, shard, now_ms)
+                await self._shards.run(scripts.RECOUNT, shard, now_ms)
         return ended
-
-    def _is_hot(self, video: int) -> bool:
-        return self._hot.get(video, 0) > self._clock.monotonic_ms()
-
-    def _note_hot(self, video: int) -> None:
-        if self._is_hot(video):
-            return
-        if len(self._hot) >= _MAX_HOT:
-            self._hot.clear()
-        self._hot[video] = self._clock.monotonic_ms() + _HOT_FOR_MS
-
-
-class _Row:
-    """What the shards of one video say, added up."""
-
-    __slots__ = ("counts", "total")
-
-    def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
-        self.total: Total | None = None
-
-    def add(self, row: Sequence[Any]) -> None:
-        if row[1] is not None:
-            count, expires_ms, order_ms, ours, granted_ms = map(int, row[1])
-            self.total = Total(count, expires_ms, order_ms, ours, granted_ms)
-        for source, count in zip(row[2::2], row[3::2], strict=True):
-            name = source.decode()
-            self.counts[name] = self.counts.get(name, 0) + count
-
-    def reading(self) -> Reading:
-        local = self.counts.get(LOCAL, 0)
-        if self.total is not None:
-            return Reading(local, {}, self.total)
-        return Reading(local, {source: count for source, count in self.counts.items() if source != LOCAL}, None)
 
 
 def _batches(videos: Sequence[int]) -> Iterable[Sequence[int]]:

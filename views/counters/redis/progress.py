@@ -12,9 +12,9 @@ from foundation.redis.link import RedisLink
 from foundation.redis.script import Script
 from foundation.redis.shards import every
 from views.counters.progress import Naming, Progress
-from views.counters.redis import RedisSettings
-from views.counters.redis_keys import Keys
-from views.counters.redis_lua import script
+from views.counters.redis.keys import Keys
+from views.counters.redis.lua import script
+from views.counters.redis.settings import RedisSettings
 
 LEASE_MS = 30_000
 """How long others leave a stay alone that a process took to close or to save; the process may have been killed."""

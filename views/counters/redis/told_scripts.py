@@ -1,8 +1,8 @@
-"""Scripts about what origins were told of viewers of ours, and about views that were claimed. Keys: redis_scripts."""
+"""Scripts about what origins were told of viewers of ours, and about views that were claimed. Keys: see ``scripts``."""
 
 from __future__ import annotations
 
-from views.counters.redis_lua import script
+from views.counters.redis.lua import script
 
 TOLD = script(
     "told",

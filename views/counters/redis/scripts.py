@@ -31,7 +31,7 @@ Every key has a life, renewed while it is used: what nobody sweeps any more clea
 
 from __future__ import annotations
 
-from views.counters.redis_lua import DRAINING, DROPPING_PEERS, script
+from views.counters.redis.lua import DRAINING, DROPPING_PEERS, script
 
 TOUCH = script(
     "touch",
