@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from aiohttp import hdrs, http, web
+from aiohttp import ClientConnectionResetError, hdrs, http, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.helpers import rfc822_formatted_time
 from multidict import CIMultiDict
@@ -18,20 +18,20 @@ class EmptyAnswers:
     def __init__(self, headers: Mapping[str, str] | None = None) -> None:
         self.headers = CIMultiDict(headers or {})
         self._date = ""
-        self._dated: CIMultiDict[str] = CIMultiDict()
+        self._head = b""
 
     def __call__(self) -> web.Response:
         return _NoContent(self)
 
-    def dated(self) -> CIMultiDict[str]:
-        """The headers with what aiohttp adds to an answer; shared, so nobody may write into them."""
+    def head(self) -> bytes:
+        """The whole answer, with what aiohttp adds to one."""
         date = rfc822_formatted_time()
         if date != self._date:
             self._date = date
-            self._dated = CIMultiDict(self.headers)
-            self._dated[hdrs.DATE] = date
-            self._dated[hdrs.SERVER] = http.SERVER_SOFTWARE
-        return self._dated
+            headers = [*self.headers.items(), (hdrs.DATE, date), (hdrs.SERVER, http.SERVER_SOFTWARE)]
+            lines = [_STATUS_LINE, *(f"{name}: {value}" for name, value in headers)]
+            self._head = "\r\n".join([*lines, "", ""]).encode()
+        return self._head
 
 
 class _NoContent(web.Response):
@@ -50,8 +50,15 @@ class _NoContent(web.Response):
         if request.version != http.HttpVersion11 or not request.keep_alive or self._keep_alive is False:
             self.headers.extend(self._answers.headers)
             return await super().prepare(request)
+        transport = request.transport
+        if transport is None or transport.is_closing():
+            raise ClientConnectionResetError("Cannot write to closing transport")
         self._req = request
         self._keep_alive = True
         self._payload_writer = writer = request.writer
-        await writer.write_headers(_STATUS_LINE, self._answers.dated())
+        transport.write(self._answers.head())
+        # Nothing is left to write.
+        self._eof_sent = True
+        # Whoever asks and asks and never reads is answered no faster than it reads.
+        await writer.drain()
         return writer

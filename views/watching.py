@@ -188,7 +188,9 @@ class Watching:
             blob = await self._progress.get(video.number, viewer)
         else:
             known, blob = await self._known(video, viewer, alternate)
-            if blob is not None and await self._stands_still(video, known, blob, position_s, now_ms):
+            if blob is not None and self._stands_still(video, blob, position_s, now_ms):
+                # Its stay goes on, so that it does not come back as another one.
+                await self._progress.put(video.number, known, blob, now_ms + self._rules.progress_lifetime_ms)
                 return self.ignored(Outcome.NO_PROGRESS)
             seen = await self._viewers.watching(video, viewer, alternate, now_ms)
             viewer, is_new = seen.viewer, seen.is_new
@@ -203,14 +205,11 @@ class Watching:
             self._feed.reported(video, viewer, now_ms, is_new=is_new, played=played, plays=playing, silent_ms=silent_ms)
             if leave:
                 self._feed.left(video, viewer, now_ms, played=playing, since_ms=progress.first_ms)
-        if leave or ended:
-            try:
-                outcome = await self._view(video, viewer, progress, now_ms)
-            finally:
-                if self._closer is not None:
-                    self._closer.close(video.number, viewer)
-        else:
-            outcome = await self._view(video, viewer, progress, now_ms)
+        try:
+            outcome = self._no_view(video, progress, now_ms) or await self._view(video, viewer, progress, now_ms)
+        finally:
+            if (leave or ended) and self._closer is not None:
+                self._closer.close(video.number, viewer)
         self._count[outcome]()
         return outcome
 
@@ -232,19 +231,15 @@ class Watching:
                 return alternate, earlier
         return viewer, blob
 
-    async def _stands_still(self, video: Video, viewer: bytes, blob: bytes, position_s: int, now_ms: int) -> bool:
+    def _stands_still(self, video: Video, blob: bytes, position_s: int, now_ms: int) -> bool:
         """Of a live stream the position says nothing: some players have none there. Nor does it of a short loop."""
         limit_ms = self._rules.still_after_ms
-        if (
-            limit_ms is None
-            or video.is_live
-            or video.duration_s <= SHORT_S
-            or still_for_ms(blob, position_s, now_ms) < limit_ms
-        ):
-            return False
-        # Its stay goes on, so that it does not come back as another one.
-        await self._progress.put(video.number, viewer, blob, now_ms + self._rules.progress_lifetime_ms)
-        return True
+        return (
+            limit_ms is not None
+            and not video.is_live
+            and video.duration_s > SHORT_S
+            and still_for_ms(blob, position_s, now_ms) >= limit_ms
+        )
 
     async def _leave(self, video: Video, viewer: bytes, alternate: bytes | None) -> tuple[bytes, bool]:
         """Returns the key that the progress is kept under, and whether the viewer was here."""
@@ -286,11 +281,15 @@ class Watching:
         client, system = cleaned(player.client), cleaned(player.operating_system)
         return pack(Traits(country, subdivision, client, player.device, system))
 
-    async def _view(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> Outcome:
+    def _no_view(self, video: Video, progress: Progress, now_ms: int) -> Outcome | None:
+        """Why this report counts no view; None when it may."""
         if now_ms < progress.next_view_ms:
             return Outcome.ALREADY_COUNTED
         if not enough_watch_time(progress.watch_time_s, video.duration_s, video.is_live, self._count_after_s):
             return Outcome.WATCH_TIME
+        return None
+
+    async def _view(self, video: Video, viewer: bytes, progress: Progress, now_ms: int) -> Outcome:
         counted = await self._views.count_local(video, viewer)
         # A parallel report may have gone further meanwhile: its progress stands, only the instant is added.
         blob = await self._progress.get(video.number, viewer)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from unittest.mock import Mock
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestServer, make_mocked_request
 
 from foundation.answers import EmptyAnswers
 
@@ -93,7 +94,37 @@ def test_the_date_moves_on(monkeypatch: pytest.MonkeyPatch) -> None:
     dates = iter(["Sun, 06 Nov 1994 08:49:37 GMT"] * 2 + ["Sun, 06 Nov 1994 08:49:38 GMT"])
     monkeypatch.setattr("foundation.answers.rfc822_formatted_time", lambda: next(dates))
     empty = EmptyAnswers(HEADERS)
-    first = empty.dated()
-    assert empty.dated() is first
-    assert empty.dated()["Date"] == "Sun, 06 Nov 1994 08:49:38 GMT"
-    assert first["Date"] == "Sun, 06 Nov 1994 08:49:37 GMT"
+    first = empty.head()
+    assert empty.head() is first
+    assert b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n" in first
+    assert b"Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n" in empty.head()
+
+
+class _Full:
+    """A connection whose other end does not read, as writer and transport."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.draining, self.room = asyncio.Event(), asyncio.Event()
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def drain(self) -> None:
+        self.draining.set()
+        await self.room.wait()
+
+
+async def test_who_never_reads_is_not_answered_into_memory() -> None:
+    connection = _Full()
+    transport = Mock(write=connection.write, is_closing=connection.is_closing)
+    request = make_mocked_request("POST", "/", writer=connection, transport=transport)  # type: ignore[arg-type]
+    answering = asyncio.create_task(EmptyAnswers(HEADERS)().prepare(request))
+    await asyncio.wait_for(connection.draining.wait(), 5)
+    assert connection.written.startswith(b"HTTP/1.1 204")
+    assert not answering.done()
+    connection.room.set()
+    await asyncio.wait_for(answering, 5)

@@ -62,7 +62,8 @@ class ProgressStore:
 
     def get(self, video: int, viewer: bytes) -> bytes | None:
         """Also what has ended, until ``hand_over``."""
-        return self._blobs.get(video, {}).get(viewer)
+        blobs = self._blobs.get(video)
+        return None if blobs is None else blobs.get(viewer)
 
     def pop(self, video: int, viewer: bytes) -> bytes | None:
         blob = self._drop(video, viewer)
@@ -146,9 +147,11 @@ class ProgressStore:
             self._size += viewer not in self._closed.setdefault(video, {})
             self._closed[video][viewer] = blob
             return
-        lives = self._lives.setdefault(video, Lives())
+        lives = self._lives.get(video)
+        if lives is None:
+            lives, self._blobs[video] = self._lives.setdefault(video, Lives()), {}
         self._size += lives.touch(viewer, expires_ms)
-        self._blobs.setdefault(video, {})[viewer] = blob
+        self._blobs[video][viewer] = blob
         self._ends.put(video, lives.due_ms)
 
     def _drop(self, video: int, viewer: bytes) -> bytes | None:
