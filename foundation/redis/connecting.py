@@ -9,7 +9,9 @@ from redis.asyncio import Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import parse_url
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
 
 
 def place_of(url: str) -> str:
@@ -55,8 +57,24 @@ def _sentinel(first: Any, nodes: list[tuple[str, int]], options: dict[str, Any],
         servers.pop(unused, None)
     if servers.pop("connection_class", None) is not None:
         servers["ssl"] = True
-    sentinel: Any = Sentinel(nodes, sentinel_kwargs=sentinels, **servers)  # type: ignore[no-untyped-call]
+    sentinel: Any = _Sentinels(nodes, sentinel_kwargs=sentinels, **servers)  # type: ignore[no-untyped-call]
     return sentinel.master_for(service), sentinel.sentinels
+
+
+class _Sentinels(Sentinel):
+    """Says, where no primary is found, what went wrong with a sentinel that could have known it."""
+
+    async def discover_master(self, service_name: str) -> Any:
+        """Raises MasterNotFoundError, with a cause unless the sentinels answer."""
+        try:
+            return await super().discover_master(service_name)
+        except MasterNotFoundError as problem:
+            for sentinel in self.sentinels:
+                try:
+                    await sentinel.sentinel_get_master_addr_by_name(service_name)
+                except RedisError as cause:
+                    raise MasterNotFoundError(str(problem)) from cause
+            raise
 
 
 def _node(text: str) -> tuple[str, int]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import re
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -19,22 +17,7 @@ from foundation.metrics import Metrics
 from foundation.redis.connecting import connect, place_of
 from foundation.redis.facts import Facts, facts_of
 from foundation.redis.script import Script
-
-_SURROUNDINGS = {
-    "OOM": "is full (maxmemory)",
-    "READONLY": "is a replica that takes no changes",
-    "LOADING": "is loading its data",
-    "BUSY": "is busy with a script",
-    "MISCONF": "cannot write to its disk",
-    "CLUSTERDOWN": "is a cluster that is down",
-    "MASTERDOWN": "has lost its primary",
-    "NOREPLICAS": "has too few replicas",
-    "TRYAGAIN": "is moving slots",
-    "NOAUTH": "wants a password",
-    "WRONGPASS": "does not take the password",
-    "NOPERM": "does not let this user run scripts",
-}
-"""First words of errors that are not a script's own."""
+from foundation.redis.trouble import SURROUNDINGS, cause_of
 
 CHUNK_BYTES = 65_536
 
@@ -222,9 +205,9 @@ class RedisLink:
 
     def _judged(self, problem: Exception, script: Script) -> Exception:
         word = str(problem).split(" ", 1)[0]
-        if not isinstance(problem, ResponseError) or word in _SURROUNDINGS or type(problem) is not ResponseError:
+        if not isinstance(problem, ResponseError) or word in SURROUNDINGS or type(problem) is not ResponseError:
             return self._unavailable(problem)
-        for known in _SURROUNDINGS:
+        for known in SURROUNDINGS:
             if f"{known} " in str(problem):
                 return self._unavailable(ResponseError(f"{known} "))
         return RuntimeError(f"script {script.name}: {str(problem)[:_LONGEST_CAUSE]}")
@@ -232,9 +215,7 @@ class RedisLink:
     def _unavailable(self, problem: BaseException) -> StorageUnavailable:
         if isinstance(problem, TimeoutError) or "imeout" in type(problem).__name__:
             return StorageUnavailable(f"live store {self.place}: no answer within {self._timeout_s:g} s")
-        word = str(problem).split(" ", 1)[0]
-        cause = _SURROUNDINGS.get(word) or f"does not answer ({_why(problem)})"
-        return StorageUnavailable(f"live store {self.place} {cause}")
+        return StorageUnavailable(f"live store {self.place} {cause_of(problem, self.place)}")
 
     def _fail(self, waiting: list[_Waiting] | deque[_Waiting], problem: Exception) -> None:
         for each in waiting:
@@ -270,14 +251,6 @@ async def _answer(connection: Any) -> Any:
         return await connection.read_response()
     except ResponseError as problem:
         return problem
-
-
-def _why(problem: BaseException) -> str:
-    """In the words of the system where it said something: the client's own hold more than belongs into a log."""
-    number = problem.errno if isinstance(problem, OSError) else None
-    said = re.match(r"Error (\d{1,3}) ", str(problem))
-    number = int(said[1]) if said else number
-    return os.strerror(number).lower() if number else type(problem).__name__
 
 
 def _packed(command: tuple[bytes | str | int, ...]) -> bytes:
