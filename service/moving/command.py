@@ -13,7 +13,8 @@ from sqlalchemy import delete, inspect, select, text
 
 from federation.tables import instance
 from foundation.clock import SystemClock
-from foundation.database import Database, driver_url
+from foundation.database import Database
+from foundation.database_urls import driver_url
 from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.log import ActivityLog

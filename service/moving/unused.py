@@ -11,7 +11,8 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from foundation.database import Database, Transaction, driver_url
+from foundation.database import Database, Transaction
+from foundation.database_urls import driver_url
 from foundation.errors import FediviewsError
 from service.stores import JOURNAL_DIRECTORY
 

@@ -15,7 +15,8 @@ from sqlalchemy import BigInteger, Column, MetaData, Table, func, select
 from sqlalchemy.exc import IntegrityError
 
 from foundation.clock import ManualClock
-from foundation.database import Database, Transaction, driver_url, upsert
+from foundation.database import Database, Transaction, upsert
+from foundation.database_urls import driver_url
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
 
@@ -244,7 +245,7 @@ async def test_upsert(db: Database) -> None:
 async def test_a_locked_database_is_unavailable_and_comes_back(
     db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
 ) -> None:
-    monkeypatch.setattr("foundation.database.BUSY_TIMEOUT_MS", 1)
+    monkeypatch.setattr("foundation.database_engines.BUSY_TIMEOUT_MS", 1)
     impatient = await Database.open(database_url, clock=clock, metrics=Metrics())
     other = sqlite3.connect(database_url.removeprefix("sqlite:///"), isolation_level=None)
     try:
