@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from federation.actors import ActorDocument
+from federation.kept_keys import KeptKeys
 from federation.key_fetches import KeyFetches
 from federation.key_policy import KeyPolicy, key_id_refusal
 from federation.remote_key import RemoteKey, key_of
@@ -49,7 +50,8 @@ class KeyCache:
     Whoever asks first for an unknown key fetches it, everybody else waits for that fetch. What came to nothing is
     remembered too, and one host can make us fetch only so often. ``may_fetch`` is the peers' policy, asked with the
     authority before any fetch; a key in the cache is served without asking. ``is_known`` says of an actor's URL whether
-    it follows us or we follow it: its key, and those that signed something before, are fetched from a reserve.
+    it follows us or we follow it: its key, and those that signed something before, are fetched from a reserve. Those
+    are ``kept`` besides, where that is given, and serve as long as they would have from memory.
     """
 
     def __init__(
@@ -60,7 +62,9 @@ class KeyCache:
         policy: KeyPolicy | None = None,
         may_fetch: Callable[[str], Refused | None] = lambda authority: None,
         is_known: Callable[[str], bool] = lambda actor: False,
+        kept: KeptKeys | None = None,
     ) -> None:
+        self._kept = kept
         self._clock = clock
         self._fetcher = fetcher
         self._policy = policy or KeyPolicy()
@@ -84,6 +88,8 @@ class KeyCache:
         ``address`` is the client's, whom fetches are charged to; it is kept nowhere but in memory, for minutes.
         """
         name = without_fragment(inspected.key_id)
+        if name not in self._keys:
+            await self._recall(name)
         known = self._keys.get(name)
         key = await self.get(inspected.key_id, address)
         if isinstance(key, Refused):
@@ -109,6 +115,8 @@ class KeyCache:
     async def get(self, key_id: str, address: str | None = None) -> RemoteKey | Refused:
         """The key behind a keyId: remembered, or fetched within the bounds."""
         name = without_fragment(key_id)
+        if name not in self._keys:
+            await self._recall(name)
         entry = self._keys.get(name)
         if entry is not None and self._clock.monotonic_ms() < entry.until_ms:
             self._keys.move_to_end(name)
@@ -127,6 +135,8 @@ class KeyCache:
         remembered key is the answer. A failed fetch leaves the remembered key in place, and is the answer.
         """
         name = without_fragment(key_id)
+        if name not in self._keys:
+            await self._recall(name)
         entry = self._keys.get(name)
         if entry is None:
             return await self.get(key_id, address)
@@ -139,11 +149,13 @@ class KeyCache:
             entry.next_refetch_ms = now_ms + self._policy.refetch_pause_ms
         return await self._fetched_once(name, address)
 
-    def forget(self, key_id: str) -> None:
-        """Drop what is known of a keyId: its actor was deleted or updated."""
+    async def forget(self, key_id: str) -> None:
+        """Drop what is known of a keyId: its actor was deleted. Raises StorageUnavailable."""
         name = without_fragment(key_id)
         self._keys.pop(name, None)
         self._negative.pop(name, None)
+        if self._kept is not None:
+            await self._kept.forget(name)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -193,6 +205,36 @@ class KeyCache:
             return document
         return key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=self._clock.now_ms())
 
+    async def _recall(self, name: str) -> None:
+        """Take a kept key into memory, with the rest of the time that it would have had there."""
+        if self._kept is None or name not in self._kept:
+            return
+        found = await self._kept.read(name)
+        if found is None or name in self._keys:
+            return
+        document, fetched_ms = found
+        age_ms, now_ms, ttl_ms = self._clock.now_ms() - fetched_ms, self._clock.monotonic_ms(), self._policy.ttl_ms
+        if not 0 <= age_ms < 2 * ttl_ms or key_id_refusal(name, authority(name), self._policy) is not None:
+            return
+        key = key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=fetched_ms)
+        if isinstance(key, Refused):
+            return
+        born_ms = now_ms - age_ms
+        self._put(name, _Entry(key, born_ms + ttl_ms, born_ms + 2 * ttl_ms, now_ms, proven=True))
+        self._remember_proof(name, born_ms + 2 * ttl_ms)
+
+    def _put(self, name: str, entry: _Entry) -> None:
+        self._keys[name] = entry
+        self._keys.move_to_end(name)
+        if len(self._keys) > self._policy.max_keys:
+            self._keys.popitem(last=False)
+
+    def _remember_proof(self, name: str, until_ms: int) -> None:
+        self._proven[name] = until_ms
+        self._proven.move_to_end(name)
+        if len(self._proven) > self._policy.max_keys:
+            self._proven.popitem(last=False)
+
     def _since(self, name: str, before: tuple[_Entry | None, tuple[int, Refused] | None]) -> RemoteKey | Refused | None:
         entry, negative = self._keys.get(name), self._negative.get(name)
         if entry is not None and entry is not before[0]:
@@ -208,10 +250,9 @@ class KeyCache:
             return
         entry.proven = True
         self._fetches.was_worth_it(key.authority, address)
-        self._proven[name] = self._clock.monotonic_ms() + 2 * self._policy.ttl_ms
-        self._proven.move_to_end(name)
-        if len(self._proven) > self._policy.max_keys:
-            self._proven.popitem(last=False)
+        self._remember_proof(name, self._clock.monotonic_ms() + 2 * self._policy.ttl_ms)
+        if self._kept is not None:
+            self._kept.keep(name, key, known=self._is_known(key.actor))
 
     def _stale(self, name: str) -> RemoteKey | None:
         """A key past its time that serves on, because its host cannot be asked just now."""
@@ -230,10 +271,10 @@ class KeyCache:
             known = self._keys.get(name)
             next_refetch_ms = now_ms if known is None else known.next_refetch_ms
             ttl_ms = self._policy.ttl_ms
-            self._keys[name] = _Entry(outcome, now_ms + ttl_ms, now_ms + 2 * ttl_ms, next_refetch_ms)
-            self._keys.move_to_end(name)
-            if len(self._keys) > self._policy.max_keys:
-                self._keys.popitem(last=False)
+            self._put(name, _Entry(outcome, now_ms + ttl_ms, now_ms + 2 * ttl_ms, next_refetch_ms))
+            if self._kept is not None and name in self._kept:
+                # What it replaces must not come back with the next start.
+                self._kept.keep(name, outcome)
             return outcome
         self._fetched.labels(outcome.reason).inc()
         entry = self._keys.get(name)
@@ -243,6 +284,8 @@ class KeyCache:
         if stale is not None:
             return stale
         gone = outcome.reason == SignatureReason.ACTOR_GONE
+        if gone and self._kept is not None:
+            self._kept.drop(name)
         lifetime_ms = self._policy.gone_ttl_ms if gone else self._policy.negative_ttl_ms
         self._negative[name] = (now_ms + lifetime_ms, outcome)
         if len(self._negative) > self._policy.max_negative:

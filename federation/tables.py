@@ -67,3 +67,16 @@ follows = Table(
     Index("ix_follows_host", "host"),
 )
 """``in``: the remote ``actor`` follows our ``object``; ``out``: our ``object`` follows the remote ``actor``."""
+
+remote_keys = Table(
+    "remote_keys",
+    metadata,
+    # SHA-256 of the keyId without its fragment.
+    Column("digest", String(64), primary_key=True),
+    Column("site", String(300), nullable=False),
+    Column("document", Text, nullable=False),
+    Column("fetched_ms", BigInteger, nullable=False),
+    Column("saved_ms", BigInteger, nullable=False),
+    Index("ix_remote_keys_saved", "saved_ms"),
+)
+"""Keys of others that made a signature. ``document``: JSON, what the actor's own host said of it at ``fetched_ms``."""

@@ -119,7 +119,7 @@ class Handlers:
     async def _delete(self, delete: Delete, sender: Sender) -> Refused | None:
         if delete.object == sender.actor:
             await self._peers.remove_actor(sender.actor)
-            self._keys.forget(sender.actor)
+            await self._keys.forget(sender.actor)
             return None
         video = await self._catalog.by_url(delete.object)
         if video is None or video.local:

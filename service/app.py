@@ -112,6 +112,7 @@ class Service:
         """Take back what the last run left, then speak, then listen, then do what the clock asks for."""
         config, listen = self.config, self.config.listen
         await self.federation.peers.load()
+        await self.federation.kept_keys.load()
         await self.ground.live.start()
         await self._put_videos(config)
         await self.views.geo.start()
@@ -199,6 +200,7 @@ class Service:
             ("news were", self.ground.together.news.stop),
             ("live state was", self.ground.live.stop),
             ("what was learnt of peers was", self.federation.peers.save),
+            ("their keys were", self.federation.kept_keys.save),
             ("how much peers sent was", self.federation.activity.save),
             ("connections that ask were", self.federation.asking.close),
             ("connections that deliver were", self.federation.delivering.close),

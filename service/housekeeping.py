@@ -27,7 +27,7 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 VERDICTS_MS = 5_000
 KEYS_EVERY_MS = 5_000
-"""How soon every process signs with a key that `fediviews keys rotate` made."""
+"""How soon every process signs with a key that `fediviews keys rotate` made, and knows what keys others kept."""
 FORGET_PEERS_AFTER_MS = 90 * DAY_MS
 CATALOGS_MS = 10_000
 """How often it is looked which catalogs are due."""
@@ -84,6 +84,7 @@ class Housekeeping:
             Task("see keys that were rotated", self.reload_keys, KEYS_EVERY_MS),
             Task("ask what followers run", self._ask_followers, MINUTE_MS),
             Task("keep what is known of peers", self._federation.peers.save, MINUTE_MS),
+            Task("keep keys of peers", self._federation.kept_keys.save, KEYS_EVERY_MS),
             Task("keep how deliveries went", self._outlet.health.save, MINUTE_MS),
             Task("compare peers with their past", self._federation.activity.save, MINUTE_MS),
             Task("hear whom others blocked", self._federation.peers.verdicts.refresh, VERDICTS_MS),
@@ -146,6 +147,7 @@ class Housekeeping:
         ids_before_ms = now_ms - config.federation.remember_ids_ms
         await self._views.counter.purge_remote_views(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
+        await self._federation.kept_keys.purge()
         await self._outlet.health.purge(now_ms - FORGET_PEERS_AFTER_MS)
         await self._federation.activity.purge()
         age = config.views.max_age

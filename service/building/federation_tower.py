@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
+from federation.kept_keys import KeptKeys
 from federation.keys import KeyCache, KeyPolicy
 from federation.own_keys import KeyRing, OwnKeys
 from federation.peers import PeerLimits, PeerPolicy, Peers, SignatureMode, Switch
@@ -37,6 +38,7 @@ class FederationTower:
     peers: Peers
     activity: PeerActivity
     remote_keys: KeyCache
+    kept_keys: KeptKeys
     profile: Profile
 
 
@@ -128,7 +130,25 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
-    remote_keys = KeyCache(clock, actors, metrics, policy, may_fetch=peers.may_speak, is_known=peers.is_acquainted)
+    kept_keys = KeptKeys(
+        ground.database,
+        clock,
+        metrics,
+        limit=federation.key_cache_size,
+        max_age_ms=2 * federation.key_ttl_ms,
+        shared=ground.together.store is not None,
+    )
+    remote_keys = KeyCache(
+        clock,
+        actors,
+        metrics,
+        policy,
+        may_fetch=peers.may_speak,
+        is_known=peers.is_acquainted,
+        kept=kept_keys,
+    )
     profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
     activity = PeerActivity(ground.database, clock, metrics, flag_at=federation.unusual_at)
-    return FederationTower(identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, profile)
+    return FederationTower(
+        identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, kept_keys, profile
+    )

@@ -297,7 +297,7 @@ async def test_who_signed_something_before_is_known(cache: KeyCache, fetcher: Fe
     fetcher.answer = lambda url: DOCUMENT if url == ACTOR else GONE
     assert isinstance(await cache.verify(signed()), Verified)
     await junk(cache)
-    cache.forget(KEY_ID)
+    await cache.forget(KEY_ID)
     assert isinstance(await cache.verify(signed()), Verified)
 
 
@@ -471,7 +471,7 @@ async def test_refetch_of_an_unknown_key_is_a_fetch(cache: KeyCache, fetcher: Fe
 
 async def test_a_forgotten_key_is_fetched_again(cache: KeyCache, fetcher: Fetcher) -> None:
     await cache.get(KEY_ID)
-    cache.forget(KEY_ID)
+    await cache.forget(KEY_ID)
     assert len(cache) == 0
     await cache.get(KEY_ID)
     assert len(fetcher.asked) == 2

@@ -9,9 +9,13 @@ import time
 from dataclasses import dataclass, field
 
 import aiohttp
+from aiohttp import web
+from hostile.peer import FakePeer
 from integration.conftest import MakeInstance, Spawn
 from integration.house import OTHER_UUID, UUID, Client, holds, wait_until
 from integration.peertube import VIDEO, PeerTube, breaks
+
+from foundation.clock import SystemClock
 
 
 @dataclass
@@ -249,6 +253,27 @@ async def test_two_processes_on_one_data_directory_is_one_clear_error(spawn: Spa
     assert len(second.log.strip().splitlines()) == 1, second.log
     assert await client.viewers() == 1
     assert await client.view("anna") == "counted"
+
+
+async def test_a_known_peer_is_believed_after_a_restart_though_its_host_cannot_be_asked(spawn: Spawn) -> None:
+    process = spawn()
+    client = await process.start()
+    await client.put_video()
+    video, inbox = f"{client.url}/videos/watch/{UUID}", f"{client.url}/inbox"
+    async with FakePeer(SystemClock()) as known:
+        assert (await known.post(inbox, known.view(video, "anna"))).status == 204
+        assert await process.end(signal.SIGTERM) == 0
+        await process.start()
+        asked = len(known.fetched)
+
+        async def down(_: web.Request) -> web.StreamResponse:
+            return web.Response(status=503)
+
+        known.responders["/accounts/peertube"] = down
+        answer = await known.post(inbox, known.view(video, "bert"))
+        assert (answer.status, answer.reason) == (204, "")
+        assert len(known.fetched) == asked
+    assert await client.viewers() == 2
 
 
 async def _views(client: Client, number: int) -> bool:

@@ -275,6 +275,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_playback_sums_at", "playback_sums", ["at_ms"], unique=False)
     op.create_table(
+        "remote_keys",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("site", sa.String(length=300), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("fetched_ms", sa.BigInteger(), nullable=False),
+        sa.Column("saved_ms", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_remote_keys")),
+    )
+    op.create_index("ix_remote_keys_saved", "remote_keys", ["saved_ms"], unique=False)
+    op.create_table(
         "remote_views",
         sa.Column("activity", sa.LargeBinary(length=32), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),

@@ -1,0 +1,276 @@
+"""Keys of peers outlive the process, and are believed no longer than they would have been without that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from handmade import ACTOR, KEY_ID, NOW_MS, PROFILE, make, rsa_key
+from sqlalchemy import select
+
+from federation.actors import ActorDocument
+from federation.kept_keys import KeptKeys
+from federation.keys import KeyCache, KeyPair, KeyPolicy, RemoteKey
+from federation.multikey import encode_multikey
+from federation.signatures.reasons import SignatureReason, refuse
+from federation.signatures.verifier import Inspected, Verified, inspect
+from federation.tables import remote_keys
+from foundation.clock import ManualClock
+from foundation.database import Database
+from foundation.errors import Refused, StorageUnavailable
+from foundation.metrics import Metrics
+
+EVERY_DATABASE = True
+
+TTL_MS = KeyPolicy().ttl_ms
+ED25519 = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+DOCUMENT = ActorDocument(
+    id=ACTOR,
+    type="Application",
+    preferred_username="peertube",
+    inbox=f"{ACTOR}/inbox",
+    shared_inbox="https://peer.example/inbox",
+    followers=None,
+    outbox=None,
+    public_key_id=KEY_ID,
+    public_key_pem=KeyPair.of(rsa_key()).public_pem,
+    multikeys=((f"{ACTOR}#ed25519", encode_multikey(ED25519.public_key())),),
+)
+ROTATED = msgspec.structs.replace(DOCUMENT, public_key_pem=KeyPair.of(rsa_key(number=1)).public_pem)
+GONE = refuse(SignatureReason.ACTOR_GONE)
+DOWN = refuse(SignatureReason.KEY_UNAVAILABLE)
+
+
+class Process:
+    """One run of the service, as far as keys go."""
+
+    def __init__(self, database: Database, clock: ManualClock, answer: ActorDocument | Refused, **options: Any) -> None:
+        self.asked: list[str] = []
+        self.answer = answer
+        limit, shared = options.pop("limit", 100), options.pop("shared", False)
+        metrics = Metrics()
+        self.kept = KeptKeys(database, clock, metrics, limit=limit, max_age_ms=2 * TTL_MS, shared=shared)
+        self.cache = KeyCache(clock, self, metrics, kept=self.kept, **options)
+
+    async def fetch_actor(self, url: str) -> ActorDocument | Refused:
+        self.asked.append(url)
+        return self.answer
+
+    async def says(self, **how: Any) -> str:
+        inspected = inspect(make(**how), PROFILE, NOW_MS)
+        assert isinstance(inspected, Inspected)
+        verdict = await self.cache.verify(inspected)
+        return "ok" if isinstance(verdict, Verified) else str(verdict.reason)
+
+
+Start = Callable[..., Any]
+
+
+@pytest.fixture
+def start(database: Database, clock: ManualClock) -> Start:
+    async def begin(answer: ActorDocument | Refused = DOWN, **options: Any) -> Process:
+        process = Process(database, clock, answer, **options)
+        await process.kept.load()
+        return process
+
+    return begin
+
+
+async def kept(database: Database) -> int:
+    async with database.read() as tx:
+        return len((await tx.execute(select(remote_keys.c.digest))).all())
+
+
+async def test_a_known_peer_needs_nobody_to_be_asked_after_a_restart(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    assert await first.says() == "ok"
+    before = await first.cache.get(KEY_ID)
+    await first.kept.save()
+    clock.advance(3_600_000)
+    second = await start()
+    after = await second.cache.get(KEY_ID)
+    assert isinstance(before, RemoteKey)
+    assert after == before, "every part of it, and its age"
+    assert await second.says() == "ok"
+    assert second.asked == []
+
+
+async def test_what_signed_nothing_is_not_kept(start: Start, database: Database) -> None:
+    first = await start(DOCUMENT)
+    assert await first.says(key=rsa_key(number=2)) == "wrong_signature"
+    await first.kept.save()
+    assert await kept(database) == 0
+    assert await (await start()).says() == "key_unavailable"
+
+
+async def test_its_time_goes_on_while_nobody_runs(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    clock.advance(TTL_MS - 1)
+    second = await start(ROTATED)
+    assert (await second.says(), second.asked) == ("ok", [])
+    clock.advance(1)
+    await second.cache.get(KEY_ID)
+    assert second.asked == [ACTOR], "it is as old as it is, not as old as the process"
+
+
+async def test_past_its_time_it_serves_only_while_its_host_cannot_be_asked(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    clock.advance(TTL_MS)
+    assert isinstance(await (await start(DOWN)).cache.get(KEY_ID), RemoteKey)
+    rotated = await (await start(ROTATED)).cache.get(KEY_ID)
+    assert isinstance(rotated, RemoteKey)
+    assert rotated.public_key == rsa_key(number=1).public_key()
+    clock.advance(TTL_MS)
+    assert await (await start(DOWN)).cache.get(KEY_ID) == DOWN
+
+
+async def test_a_key_rotated_while_nobody_ran_is_seen_at_its_first_signature(start: Start) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    second = await start(ROTATED)
+    assert await second.says(key=rsa_key(number=1)) == "ok"
+    assert second.asked == [ACTOR]
+    await second.kept.save()
+    third = await start()
+    assert await third.says(key=rsa_key(number=1)) == "ok"
+    assert await third.says() == "wrong_signature", "the one before is no more"
+
+
+async def test_what_was_replaced_does_not_come_back(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    first.answer = ROTATED
+    await first.cache.refetch(KEY_ID)
+    await first.kept.save()
+    assert await (await start()).says() == "wrong_signature"
+
+
+async def test_who_is_gone_is_forgotten(start: Start, database: Database, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    clock.advance(TTL_MS)
+    first.answer = GONE
+    await first.cache.get(KEY_ID)
+    await first.kept.save()
+    assert await kept(database) == 0
+
+
+async def test_who_deletes_itself_is_forgotten_at_once(start: Start, database: Database) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.cache.forget(ACTOR)
+    await first.kept.save()
+    assert await kept(database) == 0
+    second = await start(DOCUMENT)
+    await second.says()
+    await second.kept.save()
+    await second.cache.forget(KEY_ID)
+    assert await kept(database) == 0
+    assert ACTOR not in second.kept
+
+
+async def test_a_key_too_weak_for_the_rules_of_now_is_not_believed(start: Start) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    second = await start(DOWN, policy=KeyPolicy(minimum_key_bits=4096))
+    assert await second.says() == "key_unavailable"
+    third = await start(DOWN, policy=KeyPolicy(own_authorities=frozenset({"peer.example"})))
+    assert await third.says() == "own_key"
+
+
+async def test_a_clock_that_went_back_makes_no_key_younger(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    clock.set_wall(clock.now_ms() - 1)
+    assert await (await start(DOWN)).says() == "key_unavailable"
+
+
+async def test_other_processes_learn_of_it(start: Start) -> None:
+    first, second = await start(DOCUMENT, shared=True), await start(shared=True)
+    await first.says()
+    await first.kept.save()
+    await second.kept.save()
+    assert (await second.says(), second.asked) == ("ok", [])
+    await first.cache.forget(KEY_ID)
+    third = await start(shared=True)
+    assert await third.says() == "key_unavailable"
+
+
+async def test_while_the_database_is_gone_keys_are_asked_for(
+    start: Start, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+
+    async def gone(*_: object, **__: object) -> None:
+        raise StorageUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(database, "write", gone)
+        with pytest.raises(StorageUnavailable):
+            await first.kept.save()
+    await first.kept.save()
+    second = await start(DOCUMENT)
+    with monkeypatch.context() as patched:
+
+        def no_reading() -> None:
+            raise StorageUnavailable("gone")
+
+        patched.setattr(database, "read", no_reading)
+        assert await second.says() == "ok"
+    assert second.asked == [ACTOR]
+
+
+def key_of(host: str, number: int, clock: ManualClock) -> tuple[str, RemoteKey]:
+    actor = f"https://{host}/accounts/{number}"
+    return actor, RemoteKey(f"{actor}#main-key", actor, host, rsa_key().public_key(), fetched_ms=clock.now_ms())
+
+
+async def test_there_are_never_more_than_the_limit_and_no_site_fills_it(
+    start: Start, database: Database, clock: ManualClock
+) -> None:
+    process = await start(limit=40)
+    honest, key = key_of("honest.example", 0, clock)
+    process.kept.keep(honest, key)
+    await process.kept.save()
+    for number in range(60):
+        process.kept.keep(*key_of(f"h{number % 7}.evil.example", number, clock))
+        await process.kept.save()
+    assert await kept(database) == 3
+    followed, key = key_of("h8.evil.example", 1_000, clock)
+    process.kept.keep(followed, key, known=True)
+    for number in range(60):
+        process.kept.keep(*key_of(f"site{number}.example", number, clock))
+        await process.kept.save()
+        assert await kept(database) <= 40
+    again = await start(limit=40)
+    assert again.kept.__contains__(key_of("site59.example", 59, clock)[0])
+    assert honest not in again.kept, "the one kept longest ago goes first"
+
+
+async def test_what_nobody_would_believe_any_more_is_deleted(
+    start: Start, database: Database, clock: ManualClock
+) -> None:
+    process = await start(DOCUMENT)
+    await process.says()
+    await process.kept.save()
+    clock.advance(2 * TTL_MS)
+    await process.kept.purge()
+    assert await kept(database) == 1
+    clock.advance(1)
+    await process.kept.purge()
+    assert await kept(database) == 0
+    assert await process.kept.read(ACTOR) is None
+    assert ACTOR not in process.kept
