@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,12 @@ from aiohttp import web
 from multidict import istr
 
 ROOT = Path(__file__).resolve().parent / "static"
-NAMES = ("b.js", "v.js")
+PARTS = {
+    "b.js": ("b.js",),
+    "v.js": ("v/service.js", "v/quality.js", "v/watch.js", "v/count.js", "v/page.js"),
+}
+"""What each is put together from."""
+
 CACHE_S = 3_600
 
 _HEADERS = {
@@ -42,8 +48,10 @@ class Script:
     integrity: str
 
     @classmethod
-    def of(cls, path: Path) -> Script:
-        body = smaller(path.read_text(encoding="utf-8")).encode()
+    def of(cls, parts: Iterable[str]) -> Script:
+        """The files of ``static/`` by these names, one after the other in a scope of their own."""
+        source = "".join((ROOT / part).read_text(encoding="utf-8") for part in parts)
+        body = smaller(f'(function (w, d, n) {{\n"use strict";\n{source}}})(window, document, navigator);\n').encode()
         digest = base64.b64encode(hashlib.sha384(body).digest()).decode()
         return cls(body, gzip.compress(body, 9, mtime=0), f"sha384-{digest}")
 
@@ -55,10 +63,10 @@ class Script:
 class Scripts:
     def __init__(self, version: str) -> None:
         self._version = version
-        self._scripts = {name: Script.of(ROOT / name) for name in NAMES}
+        self._scripts = {name: Script.of(parts) for name, parts in PARTS.items()}
 
     def setup(self, app: web.Application) -> None:
-        for name in NAMES:
+        for name in PARTS:
             app.router.add_get(f"/{name}", self.script)
 
     async def script(self, request: web.Request) -> web.Response:

@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import io
 import wave
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 from aiohttp import web
 from playwright.async_api import BrowserContext, Page, Request, Response
 
+from foundation.principal import Role
 from service.app import Service
-from service.config import Config, Instance, Listen, Pages, Site, Storage, Views, WatchingInterval
-from service.config.values import parse_origin
+from service.config import (
+    Config,
+    Instance,
+    Listen,
+    Pages,
+    Site,
+    Storage,
+    Token,
+    Views,
+    WatchingInterval,
+)
+from service.config.model import Telemetry
+from service.config.values import Secret, parse_origin
 from service.demo import free_port
 
 VIDEO_S = 6
+READER = "a-readers-token"
 
 
 @dataclass
@@ -50,17 +64,18 @@ class SomeSite:
     url: str
     host: str
 
-    async def stats(self) -> dict[str, Any]:
-        """As anybody may see them."""
-        import aiohttp
-
+    async def ask(self, path: str) -> dict[str, Any]:
+        """What the service says to who may read statistics."""
         async with (
-            aiohttp.ClientSession() as http,
-            http.get(f"{self.service.url}/api/v1/pages/stats?site={self.host}") as answer,
+            aiohttp.ClientSession(headers={"Authorization": f"Bearer {READER}"}) as http,
+            http.get(f"{self.service.url}/api/v1/{path}") as answer,
         ):
-            body = await answer.json()
+            body = await answer.json(content_type=None)
         assert isinstance(body, dict)
         return body
+
+    async def stats(self) -> dict[str, Any]:
+        return await self.ask(f"pages/stats?site={self.host}")
 
     async def active(self) -> dict[str, int]:
         stats = await self.stats()
@@ -102,8 +117,14 @@ def silence() -> bytes:
 
 
 @asynccontextmanager
-async def some_site(directory: Path, pages: dict[str, Callable[[str], str]]) -> AsyncIterator[SomeSite]:
-    """``pages`` make their HTML from the URL of the service."""
+async def some_site(
+    directory: Path,
+    pages: dict[str, Callable[[str], str]],
+    *,
+    telemetry: Telemetry | None = None,
+    routes: Iterable[web.AbstractRouteDef] = (),
+) -> AsyncIterator[SomeSite]:
+    """``pages`` make their HTML from the URL of the service; ``routes`` are what else the site has."""
     port, site_port = free_port(), free_port()
     host = f"127.0.0.1:{site_port}"
     service = await Service.create(
@@ -117,6 +138,8 @@ async def some_site(directory: Path, pages: dict[str, Callable[[str], str]]) -> 
                 watching_interval=WatchingInterval(500, 500),
                 ignore_bots=False,
             ),
+            telemetry=telemetry or Telemetry(),
+            tokens=(Token(name="reader", role=Role.STATS, value=Secret(READER)),),
             pages=Pages(sites=(Site(host=host, origins=(parse_origin(f"http://{host}"),)),)),
         )
     )
@@ -132,6 +155,7 @@ async def some_site(directory: Path, pages: dict[str, Callable[[str], str]]) -> 
         return web.FileResponse(directory / "silence.wav")
 
     app.router.add_get("/silence.wav", sound)
+    app.router.add_routes(routes)
     app.router.add_get("/{rest:.*}", page)
     runner = web.AppRunner(app)
     await runner.setup()

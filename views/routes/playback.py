@@ -45,6 +45,8 @@ class PlaybackRoutes:
         if isinstance(video, Refused):
             return refusal(video)
         self._desk.series.add(video, said)
+        if said.sampled:
+            return _ignored()
         now_ms, interval_ms = self._api.clock.now_ms(), self._desk.interval_ms or 0
         self._keep(request, video, None, None, said.samples(now_ms, interval_ms))
         return _ignored()

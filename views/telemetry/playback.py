@@ -56,6 +56,8 @@ class PlaybackMetrics(msgspec.Struct, frozen=True, gc=False):
     bytes_p2p: int
     bytes_http: int
     uploaded_p2p: int
+    sampled: bool = False
+    """Ours: the player says the same of its viewer in samples, which would know of two otherwise."""
 
     def samples(self, now_ms: int, interval_ms: int) -> list[Sample]:
         """Of the interval that ends now: what was played, and what was sent to others."""
@@ -150,6 +152,7 @@ def parse_metrics(raw: bytes) -> PlaybackMetrics | dict[str, str]:
         min(p2p, MAX_BYTES),
         min(http, MAX_BYTES),
         min(uploaded, MAX_BYTES),
+        body.get("sampled") is True,
     )
 
 
