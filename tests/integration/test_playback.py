@@ -152,6 +152,22 @@ async def test_peertubes_metrics(client: Client) -> None:
     await wait_until(is_there)
 
 
+async def test_a_player_that_says_it_in_both_ways_is_one_viewer(client: Client) -> None:
+    await play(client, "anna")
+    assert (await tell(client, "/api/v1/metrics/playback", {**PEERTUBE, "sampled": True})).status == 204
+    await tell(client, f"/api/v1/videos/{UUID}/playback", {"sessionId": "anna", "duration": 10_000, "stalls": 2})
+
+    async def is_there() -> bool:
+        return bool((await quality(client))["viewers"])
+
+    await wait_until(is_there)
+    said = await quality(client)
+    assert (said["viewers"], said["stalledViewers"], said["errorViewers"]) == (1, 1, 0)
+    # Sums over all viewers have it.
+    scrape = (await client.ask("GET", "/metrics")).body
+    assert "peertube_playback_errors_count_total{" in scrape
+
+
 @pytest.mark.parametrize(
     ("changes", "status"),
     [

@@ -7,8 +7,8 @@ function watch(what, options) {
   var video = player ? player.el() && player.el().querySelector("video,audio") : what;
   if (!video || !video.addEventListener) throw new Error("FediviewsVideo.watch: no video element there");
   if (!options || !options.id) throw new Error("FediviewsVideo.watch: of which video? Say {id: ...}");
-  options = Object.assign({ player: player }, options);
   var known = video.fediviews;
+  options = Object.assign({ player: player, instead: !!known }, options);
   if (known && known.id == options.id) {
     known.adopt(options);
     return known;

@@ -4,7 +4,7 @@ var watches = [];
 
 function Watch(video, options) {
   var self = this, id = options.id, quality = new Quality(video, options);
-  var timer, begun, over, gone, said, seek, before = 0, from, was;
+  var timer, begun, over, gone, said, seek, before = 0, from, was, stale;
   this.id = id;
 
   function now() {
@@ -17,6 +17,8 @@ function Watch(video, options) {
     if (said === undefined) seek = 0;
     if (event || seek) body.viewEvent = event || "seek";
     if (event == "ended") body.currentTime = Math.floor(video.duration);
+    // The second time round is not told, nor where another source begins.
+    if (over || (stale && last)) body.currentTime = said;
     seek = 0;
     said = body.currentTime;
     gone = event == "leave";
@@ -25,13 +27,14 @@ function Watch(video, options) {
 
   function tick() {
     // Between two sources, and behind the end, the position means nothing.
-    if (!over && video.readyState && !video.ended && now() !== said) report();
+    if (!over && !stale && !video.ended && now() !== said) report();
   }
 
   function begin() {
     // Who never gets as far as knowing what there is to see does not watch.
     if (over || begun || !video.readyState) return;
     begun = 1;
+    stale = 0;
     attend();
     settings().then(function (found) {
       if (over || !begun) return;
@@ -42,6 +45,15 @@ function Watch(video, options) {
       clearInterval(timer);
       if (interval.anonymous) timer = setInterval(tick, interval.anonymous);
     });
+  }
+
+  function emptied() {
+    stale = 1;
+  }
+
+  function on() {
+    stale = 0;
+    begin();
   }
 
   // A jump back, or forward by three seconds and more; a player that catches up jumps less.
@@ -76,7 +88,7 @@ function Watch(video, options) {
   }
 
   function leave() {
-    if (said !== undefined && !over && !gone) report("leave", 1);
+    if (said !== undefined && !gone) report("leave", 1);
     rest();
   }
 
@@ -111,13 +123,15 @@ function Watch(video, options) {
     if (!video.paused) begin();
   }
 
-  var events = quality.events.concat([["play", begin], ["playing", begin], ["seeking", leaving], ["seeked", moved], ["timeupdate", played], ["ended", end]]);
+  var events = quality.events.concat([["play", begin], ["playing", on], ["emptied", emptied], ["seeking", leaving], ["seeked", moved], ["timeupdate", played], ["ended", end]]);
   events.forEach(function (pair) {
     video.addEventListener(pair[0], pair[1]);
   });
   attend();
   settings();
-  back();
+  // A page tells of another video when it sets another source, which some players do a moment later.
+  if (options.instead) setTimeout(back, 500);
+  else back();
 
   this.adopt = quality.adopt;
 
