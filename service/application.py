@@ -34,6 +34,7 @@ from service.html_pages import Pages
 from service.live_push import LivePush
 from service.scripts import Scripts
 from service.stats_page import StatsPage
+from service.video_statistics import VideoStatistics
 from views import routes as views_routes
 from views.model import Video
 from views.telemetry.calls import ApiCalls
@@ -62,6 +63,8 @@ class Application:
         pages = Pages(federation.identity)
         pages.setup(app)
         StatsPage(api, pages.render).setup(app.router)
+        if api.statistics is not None:
+            VideoStatistics(api, api.statistics, pages.render).setup(app.router)
         Scripts(VERSION).setup(app)
         guard = self._require_signature if config.federation.signed_fetch else None
         offers = Offers(

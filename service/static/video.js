@@ -41,7 +41,7 @@
   const charts = document.getElementById("charts");
   const drawn = [];
   let token = "";
-  form.hidden = false;
+  document.getElementById("fate").textContent = "The token stays in this page and is forgotten with it.";
 
   const make = (tag, attributes = {}, ...inside) => {
     const made = document.createElement(tag);

@@ -144,17 +144,9 @@ class StatsRoutes:
         start_ms, end_ms = bounds.within
         if start_ms is None or end_ms is None:
             end_ms = self._api.clock.now_ms()
-            start_ms = await self._since_ms(subject, end_ms)
+            start_ms = await since_ms(self._statistics, subject, end_ms)
         series = await self._statistics.timeseries(subject.scope, metric, start_ms, end_ms)
         return timeseries_answer(series, metric).response(csv=bounds.csv)
-
-    async def _since_ms(self, subject: Subject, end_ms: int) -> int:
-        """Since it was published, or since its first stay where that is longer ago: of a replay, say."""
-        if subject.since_ms is None:
-            return end_ms
-        numbers = subject.scope.videos
-        first_ms = await self._statistics.first_ms(numbers[0]) if numbers is not None and len(numbers) == 1 else None
-        return max(0, min(subject.since_ms, end_ms, end_ms if first_ms is None else first_ms))
 
     async def _judge(
         self, request: web.Request, finder: Finder, bad: Mapping[str, str] | None = None, *, dates: bool = True
@@ -169,6 +161,15 @@ class StatsRoutes:
             return invalid_params(wrong, location="query")
         subject = await finder.find(request, principal)
         return refusal(subject) if isinstance(subject, Refused) else (subject, bounds)
+
+
+async def since_ms(statistics: Statistics, subject: Subject, end_ms: int) -> int:
+    """When it was published, or its first stay where that is longer ago: of a replay, say. ``end_ms`` without any."""
+    if subject.since_ms is None:
+        return end_ms
+    numbers = subject.scope.videos
+    first_ms = await statistics.first_ms(numbers[0]) if numbers is not None and len(numbers) == 1 else None
+    return max(0, min(subject.since_ms, end_ms, end_ms if first_ms is None else first_ms))
 
 
 def setup(router: web.UrlDispatcher, api: ViewsApi, access: Access, statistics: Statistics, channels: Channels) -> None:
