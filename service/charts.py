@@ -14,7 +14,7 @@ MAX_POINTS = 300
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``line`` and ``area`` are what SVG calls ``d``; ``top`` is the value at the upper edge, ``ends`` name the sides."""
+    """``line`` and ``area``: what SVG calls ``d``; ``top``: the value at the upper edge, ``ends`` are the sides' names."""
 
     line: str
     area: str
