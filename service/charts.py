@@ -14,7 +14,7 @@ MAX_POINTS = 300
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``line`` and ``area``: what SVG calls ``d``; ``top``: the value at the upper edge, ``ends`` are the sides' names."""
+    """``line`` and ``area``: what SVG calls ``d``; ``top``: the value at the upper edge; ``ends``: names of both sides."""
 
     line: str
     area: str
