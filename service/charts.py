@@ -14,7 +14,7 @@ MAX_POINTS = 300
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """``line`` and ``area``: what SVG calls ``d``; ``top``: the value at the upper edge; ``ends``: names of both sides."""
+    """``line`` and ``area`` are paths of SVG, ``top`` is the value at the upper edge, ``ends`` name the two sides."""
 
     line: str
     area: str
