@@ -13,10 +13,10 @@ demo: .venv/.runtime        ## three instances on loopback, simulated viewers, o
 	@$(BIN)/fediviews demo $(DEMO)
 
 test: .venv/.dev            ## every test that needs no browser
-	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist worksteal --ignore tests/browser --ignore tests/shells $(ARGS)
 
-test-browser: .venv/.dev    ## the pages in Debian's Chromium; fails where there is none
-	$(BIN)/python -m pytest tests/browser $(ARGS)
+test-browser: .venv/.dev    ## pages in Debian's Chromium, completion in zsh and fish; fails where one is missing
+	$(BIN)/python -m pytest tests/browser tests/shells $(ARGS)
 
 check: lint test            ## what has to be clean before a change lands
 

@@ -26,6 +26,8 @@ class _Command:
     options: Sequence[_Option]
     words: Sequence[str]
     """What its first positional argument may be."""
+    takes_file: bool
+    """Whether its first positional argument is a file."""
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
@@ -43,6 +45,7 @@ def _commands(parser: argparse.ArgumentParser) -> list[_Command]:
 def _command(name: str, text: str, parser: argparse.ArgumentParser) -> _Command:
     options: list[_Option] = []
     words: list[str] = []
+    takes_file = False
     for action in parser._actions:
         choices = tuple(map(str, action.choices or ()))
         if action.option_strings:
@@ -52,7 +55,8 @@ def _command(name: str, text: str, parser: argparse.ArgumentParser) -> _Command:
             options.append(_Option(action.option_strings, shown, takes_value, choices, is_file))
         else:
             words += choices
-    return _Command(name, text, options, words)
+            takes_file = takes_file or action.type is Path
+    return _Command(name, text, options, words, takes_file)
 
 
 def _bash(prog: str, commands: Sequence[_Command]) -> list[str]:
@@ -114,8 +118,20 @@ def _zsh(prog: str, commands: Sequence[_Command]) -> list[str]:
                 specs.append(_quoted(f"{name}[{_bracketed(option.text)}]{value}"))
         if each.words:
             specs.append(_quoted(f"1:what:({' '.join(each.words)})"))
+        if each.takes_file:
+            specs.append(_quoted("1:file:_files"))
         lines.append(f"        {each.name}) _arguments {' '.join(specs)} ;;")
-    return [*lines, "    esac", "}", f'_{prog} "$@"']
+    # Loaded by compinit it runs at once; sourced it only makes itself known.
+    return [
+        *lines,
+        "    esac",
+        "}",
+        f'if [ "$funcstack[1]" = "_{prog}" ]; then',
+        f'    _{prog} "$@"',
+        "else",
+        f"    compdef _{prog} {prog}",
+        "fi",
+    ]
 
 
 def _fish(prog: str, commands: Sequence[_Command]) -> list[str]:
@@ -129,12 +145,17 @@ def _fish(prog: str, commands: Sequence[_Command]) -> list[str]:
         for option in each.options:
             names = " ".join(f"-l {name[2:]}" if name.startswith("--") else f"-s {name[1:]}" for name in option.names)
             value = ""
-            if option.takes_value:
-                known = f" -a {_quoted(' '.join(option.choices))}" if option.choices else ""
-                value = " -r" + (" -F" if option.is_file else known)
+            if option.is_file:
+                value = " -r -F"
+            elif option.takes_value:
+                value = " -x" + (f" -a {_quoted(' '.join(option.choices))}" if option.choices else "")
             lines.append(f"{inside} {names}{value} -d {_quoted(option.text)}")
         if each.words:
-            lines.append(f"{inside} -a {_quoted(' '.join(each.words))}")
+            known = " ".join(each.words)
+            first = f"__fish_seen_subcommand_from {each.name}; and not __fish_seen_subcommand_from {known}"
+            lines.append(f"complete -c {prog} -n {_quoted(first)} -a {_quoted(known)}")
+        if each.takes_file:
+            lines.append(f"{inside} -F")
     return lines
 
 

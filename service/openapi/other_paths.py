@@ -171,6 +171,13 @@ FEDERATION_PATHS: dict[str, Schema] = {
     "GET /video-channels/{name}/following": _document("channelFollowing", "Empty"),
     "GET /videos/watch/{uuid}": _document("videoObject", "A Video of ours"),
     "GET /w/{uuid}": _document("videoObjectShort", "The same by its short name"),
+    "POST /w/{uuid}": op(
+        "videoStatisticsForm",
+        "The page of a video with its statistics, or one of them as CSV, for a token in a form",
+        body=struct({"token": TEXT}, show=TEXT),
+        body_type="application/x-www-form-urlencoded",
+        s200={"content": {HTML: {"schema": TEXT}, "text/csv": {"schema": TEXT}}},
+    ),
     "GET /videos/watch/{uuid}/announces": _document("videoAnnounces", "Who shared it", numbered=True),
     "GET /videos/watch/{uuid}/announces/1": _document("videoAnnounce", "The Announce"),
     "GET /videos/watch/{uuid}/likes": _document("videoLikes", "Empty"),
