@@ -84,7 +84,7 @@ def zsh(directory: Path, line: str, offered: Sequence[str], *, sourced: bool = F
     shell = Zsh(directory)
     try:
         shell.type(f"{path}autoload -Uz compinit; compinit -u -D; {after}LISTMAX=1000; PROMPT='> '\n")
-        # Split in two, so that the echo of the line is not taken for the answer. Only a shell that waits lists anything.
+        # Split in two: the echo of the line is no answer. A shell that does not wait yet lists nothing.
         shell.type("print -r -- loa''ded\n")
         shell.read(lambda said: "> " in said.partition("loaded")[2])
         shell.type(f"{line}\t")
