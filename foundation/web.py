@@ -60,6 +60,30 @@ def is_through(request: web.BaseRequest, trusted: Sequence[Network]) -> bool:
     return hop is not None and _is_trusted(hop.address, trusted)
 
 
+_TRACES_OF_PROXIES = (
+    "X-Forwarded-For",
+    "X-Real-IP",
+    "Forwarded",
+    "Via",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+)
+
+
+def is_local(request: web.BaseRequest) -> bool:
+    """Whether it was asked on this machine of this machine: over loopback, for a loopback name (as Host says), and with
+    no trace of a proxy. A proxy on this machine asks over loopback for everybody."""
+    hop = _parse((request.remote or "").partition("%")[0])
+    if hop is None or not hop.address.is_loopback or any(name in request.headers for name in _TRACES_OF_PROXIES):
+        return False
+    host = _without_port(request.headers.get("Host", "")).lower().removesuffix(".")
+    named = _parse(host)
+    return host == "localhost" if named is None else named.address.is_loopback
+
+
 class ClientAddresses:
     """`client_address`, remembered: whoever reports every few seconds comes the same way each time.
 

@@ -13,7 +13,6 @@ from federation.discovery import Offers
 from federation.signatures.verifier import SignedRequest, inspect
 from foundation.errors import Refused
 from foundation.urls import authority
-from foundation.web import client_address
 from inbox import routes as inbox_routes
 from inbox.livekit import receiver as livekit_routes
 from outbox.client_routes import ClientRoutes
@@ -119,7 +118,6 @@ class Application:
             render=self._metrics_page,
             checks={"database": ground.database.check, "live": ground.live.check},
             principal_of=house.tokens.authenticate,
-            client_address=lambda request: client_address(request, config.listen.trusted_proxies),
         )
         return push
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
@@ -11,7 +10,7 @@ from foundation import problems
 from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.principal import Principal, Role
-from foundation.web import bearer_token
+from foundation.web import bearer_token, is_local
 
 Check = Callable[[], Awaitable[None]]
 """Raises StorageUnavailable, saying what is wrong, when its part cannot work."""
@@ -23,7 +22,6 @@ def setup_routes(
     render: Callable[[], Awaitable[bytes]],
     checks: Mapping[str, Check],
     principal_of: Callable[[str], Principal | None],
-    client_address: Callable[[web.Request], str],
 ) -> None:
     """``render`` makes the page of metrics; ``checks`` decide readiness, by name of their part."""
 
@@ -44,17 +42,11 @@ def setup_routes(
     async def scrape(request: web.Request) -> web.Response:
         token = bearer_token(request)
         principal = principal_of(token) if token else None
-        if not (principal is not None and principal.may(Role.ADMIN)) and not _is_loopback(client_address(request)):
-            return problems.refused(Refused("unauthorized", "metrics are for loopback, or an admin token", 401))
+        if not (principal is not None and principal.may(Role.ADMIN)) and not is_local(request):
+            says = "metrics are for loopback without a proxy, or an admin token"
+            return problems.refused(Refused("unauthorized", says, 401))
         return web.Response(body=await render(), headers={"Content-Type": Metrics.CONTENT_TYPE})
 
     router.add_get("/healthz", healthz)
     router.add_get("/readyz", readyz)
     router.add_get("/metrics", scrape)
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

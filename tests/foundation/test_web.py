@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from foundation.errors import Refused
-from foundation.web import Network, bearer_token, client_address, prefers_html, read_body
+from foundation.web import Network, bearer_token, client_address, is_local, prefers_html, read_body
 
 TRUSTED: Sequence[Network] = (
     ipaddress.ip_network("127.0.0.1/32"),
@@ -84,6 +84,38 @@ def test_without_trusted_proxies_nothing_forwarded_counts() -> None:
 @given(st.text(st.characters(exclude_characters="\r\n\0", exclude_categories=["Cs"]), max_size=80))
 def test_whatever_is_forwarded_the_answer_is_an_address(text: str) -> None:
     ipaddress.ip_address(client_address(request_from("127.0.0.1", text), TRUSTED))
+
+
+@pytest.mark.parametrize(
+    ("remote", "headers", "local"),
+    [
+        ("127.0.0.1", {"Host": "127.0.0.1:8080"}, True),
+        ("127.0.0.1", {"Host": "localhost"}, True),
+        ("127.0.0.1", {"Host": "LOCALHOST.:9000"}, True),
+        ("::1", {"Host": "[::1]:8080"}, True),
+        ("::ffff:127.0.0.1", {"Host": "127.0.0.1"}, True),
+        ("127.0.0.1", {"Host": "tube.example"}, False),
+        ("127.0.0.1", {"Host": "localhost.tube.example"}, False),
+        ("127.0.0.1", {"Host": "192.0.2.1:8080"}, False),
+        ("127.0.0.1", {"Host": ""}, False),
+        ("127.0.0.1", {}, False),
+        ("192.0.2.1", {"Host": "127.0.0.1"}, False),
+        ("", {"Host": "localhost"}, False),
+        *(
+            ("127.0.0.1", {"Host": "localhost", name: value}, False)
+            for name, value in (
+                ("X-Forwarded-For", "127.0.0.1"),
+                ("x-real-ip", "127.0.0.1"),
+                ("Forwarded", "for=127.0.0.1"),
+                ("Via", "1.1 proxy"),
+                ("X-Forwarded-Proto", "https"),
+                ("X-Forwarded-Host", ""),
+            )
+        ),
+    ],
+)
+def test_what_a_proxy_of_this_machine_hands_on_is_not_local(remote: str, headers: dict[str, str], local: bool) -> None:
+    assert is_local(request_from(remote, headers=tuple(headers.items()))) is local
 
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"

@@ -325,3 +325,26 @@ async def test_row_117_an_endless_answer_is_not_read(build: Build) -> None:
     # What socket buffers hold on both sides, not a gigabyte.
     assert len(written) < 500
     assert await scene.is_well()
+
+
+# What is for this machine alone
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "tube.example"},
+        {"X-Real-IP": "198.51.100.1"},
+        {"X-Real-IP": "127.0.0.1"},
+        {"X-Forwarded-For": "127.0.0.1"},
+        {"Forwarded": "for=127.0.0.1"},
+        {"Via": "1.1 proxy"},
+    ],
+    ids=lambda headers: next(iter(headers.items())),
+)
+async def test_metrics_are_not_for_who_comes_through_a_proxy(build: Build, headers: dict[str, str]) -> None:
+    scene = await build()
+    assert (await scene.rest("GET", "/metrics")).status == 200
+    assert (await scene.rest("GET", "/metrics", headers=headers)).status == 401
+    known = {**headers, "Authorization": f"Bearer {TOKEN}"}
+    assert (await scene.rest("GET", "/metrics", headers=known)).status == 200
