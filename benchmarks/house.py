@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 from aiohttp import web
 
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Federation, Instance, Listen, Storage, Views
 from service.config.values import Rate, parse_origin
-from service.demo import free_port
 
 MANY = Rate(1_000_000_000, 10_000)
 

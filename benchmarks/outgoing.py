@@ -28,7 +28,7 @@ from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from outbox.posting import ACCEPT, Outcome, Poster
 from outbox.signing import SigningPool
-from service.demo import free_port
+from service.commands.demo import free_port
 
 ACTOR = "http://127.0.0.1/accounts/peertube"
 THREADS = 2

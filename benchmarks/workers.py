@@ -29,7 +29,7 @@ from servers import RedisServer, postgresql_server, redis_server
 
 from benchmarks import heartbeat
 from benchmarks.load import CONNECTIONS, _send, serving
-from service.demo import free_port
+from service.commands.demo import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 START_WITHIN_S = 60

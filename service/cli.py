@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from foundation.errors import ConfigError, FediviewsError
-from service import VERSION, admin_client
+from service import VERSION
+from service.commands import admin_client
 from service.completion import SHELLS, script
 from service.config import check_config, load_config
 from service.sigtool.arguments import add_arguments as add_sigtool_arguments
@@ -137,8 +138,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
+    from service.commands.serve import serve, serve_workers
     from service.logs import setup_logging
-    from service.run import serve, serve_workers
     from service.workers.link import parent_link
 
     config = load_config(arguments.config, os.environ)
@@ -154,7 +155,7 @@ def _check_config(arguments: argparse.Namespace) -> int:
 
 
 def _backfill(arguments: argparse.Namespace) -> int:
-    from service.backfill import Wish, backfill
+    from service.commands.backfill import Wish, backfill
 
     if arguments.file is not None and arguments.recount:
         raise ConfigError("", "--recount takes no file")
@@ -163,7 +164,7 @@ def _backfill(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from service.demo import demo
+    from service.commands.demo import demo
 
     return _run(demo(viewers=arguments.viewers, seconds=arguments.seconds, plain=arguments.plain))
 
@@ -199,7 +200,7 @@ def _sim(arguments: argparse.Namespace) -> int:
 
 
 def _keys(arguments: argparse.Namespace) -> int:
-    from service.keys_command import keys
+    from service.commands.keys import keys
 
     return keys(load_config(arguments.config, os.environ), arguments.action, revoke=arguments.revoke)
 
@@ -238,7 +239,7 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 
 def _adopt(arguments: argparse.Namespace) -> int:
-    from service.adopt_command import adopt_database
+    from service.commands.adopt import adopt_database
 
     return _run(adopt_database(load_config(arguments.config, os.environ)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from foundation.clock import parse_iso_ms
-from service.peer_table import duration
+from service.commands.peer_table import duration
 
 DONE: Mapping[str, str] = {
     "blocked": "The host is blocked: nothing it says is taken any more.",

@@ -19,10 +19,10 @@ from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from service.building.federation_tower import instance_identity
 from service.building.user_agent import user_agent
+from service.commands.terminal import Colour, painted
 from service.config import SQLITE_FILE, Config
 from service.doctor.examination import examine, worst
 from service.doctor.model import Finding, Status, Surroundings
-from service.terminal import Colour, painted
 
 _COLOURS = {Status.OK: Colour.GREEN, Status.WARNING: Colour.YELLOW, Status.FAILED: Colour.RED}
 

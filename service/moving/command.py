@@ -18,7 +18,7 @@ from foundation.database_urls import driver_url
 from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.log import ActivityLog
-from service.bars import Bar
+from service.commands.bars import Bar
 from service.migrate import heads, migrate
 from service.moving import ledger
 from service.moving.copying import Copy, count, tables

@@ -11,9 +11,9 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Instance, Listen, Storage
 from service.config.values import parse_origin
-from service.demo import free_port
 
 QUIET = ("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync")
 

@@ -17,6 +17,7 @@ from playwright.async_api import BrowserContext, Page, Request, Response
 
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import (
     Config,
     Instance,
@@ -30,7 +31,6 @@ from service.config import (
 )
 from service.config.model import Telemetry
 from service.config.values import Secret, parse_origin
-from service.demo import free_port
 
 VIDEO_S = 6
 READER = "a-readers-token"

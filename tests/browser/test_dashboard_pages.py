@@ -13,9 +13,9 @@ from playwright.async_api import Browser, Page, expect
 from foundation.clock import SystemClock
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Federation, Instance, Listen, Secret, Storage, Token, Views, Webhook
 from service.config.values import parse_origin
-from service.demo import free_port
 from views.ids import short_uuid
 from views.model import VideoDraft
 

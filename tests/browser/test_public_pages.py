@@ -16,6 +16,7 @@ from playwright.async_api import Browser, Page
 
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import (
     Config,
     Federation,
@@ -31,7 +32,6 @@ from service.config import (
     Views,
 )
 from service.config.values import parse_origin
-from service.demo import free_port
 from views.ids import short_uuid
 from views.model import Privacy, VideoDraft
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import load_config
-from service.demo import free_port
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.wire import Answer, raw_request, send_raw
 from foundation.clock import ManualClock
 from foundation.errors import Refused
 from service.app import Service
-from service.demo import free_port as free_port
+from service.commands.demo import free_port as free_port
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"

@@ -20,10 +20,10 @@ from federation.own_keys import RSA_NAME
 from foundation.clock import SystemClock
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Federation, Listen, Secret, Storage, Token, Views
 from service.config import Instance as Identity
 from service.config.values import parse_origin
-from service.demo import free_port
 
 KEYS = 3
 

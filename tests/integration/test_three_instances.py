@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 from integration.house import Client, wait_until
 
-from service.demo import numbers_of, register_videos, three_instances
+from service.commands.demo import numbers_of, register_videos, three_instances
 
 
 async def test_three_instances_converge_on_every_number_and_on_nobody(

@@ -12,9 +12,9 @@ import pytest
 
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Federation, Instance, Listen, Pages, Secret, Site, Storage, Token, Views
 from service.config.values import parse_origin
-from service.demo import free_port
 from service.logs import setup_logging
 from views.model import Privacy, VideoDraft
 

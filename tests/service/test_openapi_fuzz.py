@@ -24,9 +24,9 @@ from schemathesis.specs.openapi.checks import (
 
 from foundation.principal import Role
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Federation, Instance, Listen, Secret, Storage, Token, Views
 from service.config.values import parse_origin
-from service.demo import free_port
 from service.openapi import openapi
 from views.model import VideoDraft
 

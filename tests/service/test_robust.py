@@ -15,9 +15,9 @@ import pytest
 
 from foundation.errors import ConfigError, Refused
 from service.app import Service
+from service.commands.demo import free_port
 from service.config import Config, Instance, Listen, Storage, load_config
 from service.config.values import parse_origin
-from service.demo import free_port
 from service.logs import TextFormatter
 from views.model import Privacy, VideoDraft
 from views.stats.model import Scope

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.video_table import shown, span, stats_lines, video_lines
+from service.commands.video_table import shown, span, stats_lines, video_lines
 
 
 def a_video(**more: Any) -> dict[str, Any]:

@@ -13,10 +13,10 @@ import aiohttp
 from foundation.clock import SystemClock
 from foundation.errors import ConfigError, FediviewsError
 from foundation.principal import Role
+from service.commands.peer_table import peer_lines, refusal_lines, undelivered_lines
+from service.commands.video_table import stats_lines, video_lines
 from service.config import Config
 from service.config.admin_token import FILE_NAME, generate_admin_token
-from service.peer_table import peer_lines, refusal_lines, undelivered_lines
-from service.video_table import stats_lines, video_lines
 
 TIMEOUT_S = 30
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.peer_table import table
+from service.commands.peer_table import table
 
 VIDEO_TITLES = ("VIDEO", "NAME", "FROM", "KIND", "PRIVACY", "VIEWERS", "VIEWS")
 LISTED = 5
