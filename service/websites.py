@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from foundation.clock import Clock
 from foundation.database import Database
 from foundation.http import HttpClient
@@ -16,6 +18,7 @@ from views.counters.progress import ProgressStore
 from views.counters.redis.progress import RedisProgressStore
 from views.counters.redis.settings import RedisSettings
 from views.counters.redis.store import RedisCounterStore
+from views.geo import Place
 from views.pages.active import ActiveSessions
 from views.pages.backfill import Backfill
 from views.pages.catalog import PageCatalog
@@ -56,7 +59,7 @@ class WebSites:
             visits=PageVisits(database, active, clock, metrics, room),
             queries=PageQueries(database),
             catalog=PageCatalog(database),
-            backfill=backfill_of(config, clock, database, identity),
+            backfill=backfill_of(config, clock, database, identity, geo.locate),
             retention=PageRetention(database, clock, config.pages.max_age_ms),
             location_minimum=config.pages.location_minimum,
             locate=geo.locate,
@@ -112,7 +115,9 @@ def sites_of(config: Config, database: Database) -> Sites:
     )
 
 
-def backfill_of(config: Config, clock: Clock, database: Database, identity: Identity) -> Backfill:
+def backfill_of(
+    config: Config, clock: Clock, database: Database, identity: Identity, locate: Callable[[str], Place]
+) -> Backfill:
     return Backfill(
         database,
         clock,
@@ -121,6 +126,7 @@ def backfill_of(config: Config, clock: Clock, database: Database, identity: Iden
         room=_room(config),
         batch=config.pages.backfill_batch,
         max_age_ms=config.pages.max_age_ms,
+        country_of=lambda ip: locate(ip)[0],
     )
 
 

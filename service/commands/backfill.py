@@ -19,8 +19,10 @@ from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import ConfigError, Refused
 from foundation.metrics import Metrics
+from service.building.user_agent import user_agent
 from service.building.viewer_secret import viewer_secret
 from service.config import Config
+from service.geo import Geo
 from service.stores import open_database
 from service.websites import backfill_of, sites_of
 from views.bots import Crawlers
@@ -50,14 +52,20 @@ async def backfill(config: Config, wish: Wish) -> int:
     """Raises ConfigError for a wish that cannot be granted, StorageUnavailable."""
     clock = SystemClock()
     database = await open_database(config, clock, Metrics())
+    geo = Geo(config, clock, Metrics(), user_agent(str(config.instance.url)))
     try:
         secret = viewer_secret(config.storage.directory)
-        work = backfill_of(config, clock, database, Identity(secret, clock, config.views.trust_viewer_session_id))
+        identity = Identity(secret, clock, config.views.trust_viewer_session_id)
+        work = backfill_of(config, clock, database, identity, geo.locate)
         if wish.file is None:
             return await _follow(work.recount(anew=wish.recount), wish.as_json)
         site = await _site(config, database, wish.site)
+        # All that is to be fetched is there before the first line: a job is never judged in two ways.
+        await geo.start()
+        await geo.refresh()
         return await _bring_in(work, site, wish.file, wish)
     finally:
+        await geo.stop()
         await database.close()
 
 

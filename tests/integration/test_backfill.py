@@ -12,6 +12,8 @@ from pathlib import Path
 from integration.house import ROOT, wait_until
 
 LINES = 400
+CITY = ROOT / "tests" / "fixtures" / "geoip" / "GeoLite2-City-Test.mmdb"
+SWEDE = "89.160.20.112"
 
 
 def written(directory: Path) -> Path:
@@ -81,3 +83,24 @@ async def test_wrong_calls_say_what_is_wrong(tmp_path: Path) -> None:
         assert process.returncode == 2
         assert said in errors.decode()
         assert "Traceback" not in errors.decode()
+
+
+async def test_addresses_are_looked_up_and_kept_nowhere(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    config = tmp_path / "config.yaml"
+    config.write_text(config.read_text() + f"geoip: {{city: {CITY}}}\n")
+    at = "20/Sep/2026:10:00:00 +0000"
+    addresses = [SWEDE, SWEDE, "2.125.160.216", "203.0.113.9", "::ffff:" + SWEDE]
+    (tmp_path / "access.log").write_text(
+        "".join(f'{ip} - - [{at}] "GET /{n} HTTP/1.1" 200 1 "-" "Firefox"\n' for n, ip in enumerate(addresses))
+    )
+    process = await backfill(tmp_path, str(tmp_path / "access.log"), "--json")
+    said, errors = await process.communicate()
+    assert (json.loads(said)["counted"], errors) == (5, b"")
+    with sqlite3.connect(file) as connection:
+        series = connection.execute("SELECT name, total FROM page_series WHERE kind = 3 ORDER BY name").fetchall()
+    assert series == [("GB", 1), ("SE", 3)]
+    for kept in (tmp_path / "data").rglob("*"):
+        # The database of places itself is the only file that may know the address.
+        if kept.is_file() and "geoip" not in kept.parts:
+            assert SWEDE.encode() not in kept.read_bytes(), kept

@@ -15,6 +15,7 @@ from typing import IO
 
 from sqlalchemy import bindparam, delete, false, select, update
 
+from foundation.addresses import parse_address
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from views.pages.jobs import RECOUNT, Job, Status, jobs, keep, take
@@ -25,6 +26,9 @@ from views.pages.paths import referrer_host
 from views.pages.sources.record import Record, Source
 from views.pages.sums import Kept, add_visits, count
 from views.pages.tables import page_counts, page_series, page_sites, page_visitors, page_visits
+
+Locate = Callable[[str], str | None]
+"""The country (ISO 3166-1 alpha-2) of an address; it neither raises nor waits, and keeps nothing."""
 
 SessionThen = Callable[[str, str | None, str, str, int], bytes]
 """``views.sessions.Identity.visitor_then``."""
@@ -44,8 +48,13 @@ class History:
     size: int
 
 
+def _unknown(_: str) -> str | None:
+    return None
+
+
 class Backfill:
-    """``batch`` records or visits make one chunk. What is older than ``max_age_ms`` is not brought in.
+    """``batch`` records or visits make one chunk. What is older than ``max_age_ms`` is not brought in. ``country_of``
+    is asked about the addresses of records that name no country.
 
     Every method may raise StorageUnavailable; start again then.
     """
@@ -60,6 +69,7 @@ class Backfill:
         room: Room,
         batch: int,
         max_age_ms: int | None,
+        country_of: Locate = _unknown,
     ) -> None:
         self._db = db
         self._clock = clock
@@ -68,6 +78,7 @@ class Backfill:
         self._room = room
         self._batch = batch
         self._max_age_ms = max_age_ms
+        self._country_of = country_of
 
     async def jobs(self) -> list[Job]:
         return await jobs(self._db)
@@ -135,7 +146,10 @@ class Backfill:
     def _visit(self, site: Site, said: Record) -> Visit:
         session = self._session_then(site.host, said.session_id, said.ip, said.user_agent, said.at_ms)
         referrer = None if said.referrer is None else referrer_host(said.referrer, site.host)
-        return Visit(site.number, said.path, session, said.at_ms, referrer, said.country, said.title, said.page_type)
+        country = said.country
+        if country is None and parse_address(said.ip) is not None:
+            country = self._country_of(said.ip)
+        return Visit(site.number, said.path, session, said.at_ms, referrer, country, said.title, said.page_type)
 
     # Visits
 
