@@ -74,7 +74,8 @@ class StatsPage:
         if site is None:
             listed = await self._listed([site for site in pages.sites if site.listed])
             return self._render(request, "sites.html", {"sites": listed, "known": len(tuple(pages.sites))})
-        return self._render(request, "stats.html", await self._data(site, period, live="live" in request.query))
+        past, live = request.query.get("where") == "period", "live" in request.query
+        return self._render(request, "stats.html", await self._data(site, period, past=past, live=live))
 
     async def _listed(self, sites: Sequence[Site]) -> list[dict[str, Any]]:
         pages = self._api.pages
@@ -86,20 +87,26 @@ class StatsPage:
             found.append({"host": site.host, "active": present.visitors, "views": totals.views})
         return found
 
-    async def _data(self, site: Site, period: str, *, live: bool) -> dict[str, Any]:
-        """``live``: without the shapes of the map, for the script that has them."""
+    async def _data(self, site: Site, period: str, *, past: bool, live: bool) -> dict[str, Any]:
+        """``past``: the map of all visitors of the period, not of those who are there now. ``live``: without the
+        shapes of the map, for the script that has them."""
         pages, length_ms = self._api.pages, PERIODS[period]
         assert pages is not None
         now_ms = self._api.clock.now_ms()
         start_ms = None if length_ms is None else now_ms - length_ms
         body = await summary(pages, site, start_ms, LISTED, self._api.geo_attribution())
-        rows = rows_of((place["country"], place["count"]) for place in body["visitorLocations"])
+        if past:
+            rows = rows_of((place["country"], place["visitors"]) for place in body["visitorCountries"])
+        else:
+            rows = rows_of((place["country"], place["count"]) for place in body["visitorLocations"])
         since_ms = body["trackingSince"]
         return {
             "site": site.host,
             "period": period,
             "periods": PERIOD_WORDS,
             "stats": body,
+            "past": past,
+            "visitors": body["uniqueVisitors"] if past else body["activeVisitors"],
             "rows": rows,
             "placed": sum(row.count for row in rows),
             "minimum": pages.location_minimum,

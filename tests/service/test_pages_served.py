@@ -111,6 +111,7 @@ async def test_a_site_before_anybody_came(build: Build) -> None:
         "trackingSince": None,
         "pageStats": [],
         "visitorLocations": [],
+        "visitorCountries": [],
     }
 
 

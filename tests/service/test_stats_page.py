@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -126,6 +127,34 @@ async def test_a_period_shows_the_views_of_its_time(build: Build) -> None:
     assert "/old" not in day.text
     assert 'period=24h" aria-current="page"' in day.text
     assert (await web.get("/stats?period=7y")).status == 400
+
+
+async def test_the_map_of_a_period_shows_where_its_visitors_were(build: Build) -> None:
+    web = await build(BLOG)
+    for country, visitors in (("DE", 4), ("JP", 2)):
+        for each in range(visitors):
+            await web.read(f"{country}{each}", "/", country)
+            await web.read(f"{country}{each}", "/more", country)
+    web.clock.advance(3 * 86_400_000)
+    for each in range(3):
+        await web.read(f"FR{each}", "/", "FR")
+    # Somebody who was in Germany three days ago is in France now: one visitor, in one country.
+    await web.read("DE0", "/", "FR")
+    for path, found in (
+        ("/stats?where=period", {"DE": 3, "FR": 4}),
+        ("/stats?where=period&period=24h", {"FR": 4}),
+        ("/stats?period=24h", {"FR": 4}),
+        ("/stats?where=nonsense", {"FR": 4}),
+    ):
+        page = (await web.get(path)).text
+        assert {code: count for code, (_, count) in countries(page).items()} == found
+        assert set(shaded(page)) == set(found)
+    page = (await web.get("/stats?where=period")).text
+    # Two of Japan are too few to be told, however many pages they read.
+    assert "7 of 9 are shown" in page
+    assert 'where=period" aria-current="page"' in page
+    answer = await web.get("/api/v1/pages/stats?period=24h")
+    assert json.loads(answer.text)["visitorCountries"] == [{"country": "FR", "visitors": 4}]
 
 
 async def test_what_the_script_asks_for_has_no_map(build: Build) -> None:

@@ -107,6 +107,7 @@ def _names(visits: Sequence[Visit]) -> Iterator[Name]:
             yield visit.site, Kind.REFERRER, visit.referrer
         if visit.country is not None:
             yield visit.site, Kind.COUNTRY, visit.country
+            yield visit.site, Kind.HOME, visit.country
 
 
 async def _select(tx: Transaction, names: Iterable[Name]) -> dict[Name, _Known]:

@@ -41,7 +41,7 @@ class PageViews:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A referring host or a country, and the views that came from it."""
+    """A referring host or a country, and the views (of `Kind.HOME`: visitors) that came from it."""
 
     name: str
     views: int

@@ -22,6 +22,8 @@ class Kind(enum.IntEnum):
     """Visitors at the minute of their first view; one series."""
     LAST = 5
     """Visitors at the minute of their last view, so that all since then are those of a period that ends now."""
+    HOME = 6
+    """Likewise, those of one country: the one of a visitor's last view."""
 
 
 @dataclass(slots=True)
@@ -36,6 +38,12 @@ class Deltas:
         self.minutes[series, minute] += n
         self.totals[series] += n
         self.last_ms[series] = max(at_ms, self.last_ms.get(series, 0))
+
+    def take(self, series: int, minute: int) -> None:
+        """One that was added there before."""
+        self.minutes[series, minute] -= 1
+        self.totals[series] -= 1
+        self.last_ms.setdefault(series, 0)
 
     def move(self, series: int, from_minute: int, to_minute: int) -> None:
         """One that was counted at one minute is counted at another."""

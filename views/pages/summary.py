@@ -8,9 +8,12 @@ from views.pages.active import Present
 from views.pages.model import Site
 from views.pages.places import locations
 from views.pages.queries import PageViews
+from views.pages.series import Kind
 from views.pages.service import Pages
 
 MAX_ACTIVE_PATHS = 1_000
+MAX_COUNTRIES = 300
+"""More than there are."""
 
 
 async def summary(
@@ -22,6 +25,10 @@ async def summary(
     totals = await pages.queries.totals(site, start_ms)
     posts, published = await pages.queries.published(site)
     places = locations(present.spots, pages.location_minimum)
+    homes = await pages.queries.top(site, Kind.HOME, start_ms, MAX_COUNTRIES)
+    countries = [
+        {"country": home.name, "visitors": home.views} for home in homes if home.views >= pages.location_minimum
+    ]
     body: dict[str, Any] = {
         "activeVisitors": present.visitors,
         "activeByPath": await _active_by_path(pages, site, present),
@@ -42,8 +49,9 @@ async def summary(
             }
             for place in places
         ],
+        "visitorCountries": countries,
     }
-    if attribution is not None and places:
+    if attribution is not None and (places or countries):
         body["attribution"] = attribution
     return body
 

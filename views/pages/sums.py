@@ -114,49 +114,88 @@ async def _single_series(tx: Transaction, sites: set[int]) -> dict[tuple[int, Ki
     return {(site, Kind(kind)): number for site, kind, number in await tx.execute(asked)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Visitor:
+    """First and last view, and the country of the last one: the series of its views."""
+
+    first_ms: int
+    last_ms: int
+    country: int | None
+
+    def with_visit(self, at_ms: int, country: int | None) -> _Visitor:
+        """In whatever order visits come: of two at the same instant the greater country stands."""
+        last_ms, home = max((self.last_ms, self.country or 0), (at_ms, country or 0))
+        return _Visitor(min(self.first_ms, at_ms), last_ms, home or None)
+
+
 async def _visitors(
     tx: Transaction, visits: Sequence[Kept], single: dict[tuple[int, Kind], int], deltas: Deltas
 ) -> Counter[int]:
     """When each visitor came first and last, and the sums over that; how many are new, by site."""
-    spans: dict[tuple[int, bytes], tuple[int, int]] = {}
+    known = await _known_visitors(tx, visits)
+    found = dict(known)
     for visit in visits:
-        first, last = spans.get((visit.site, visit.session), (visit.at_ms, visit.at_ms))
-        spans[visit.site, visit.session] = (min(first, visit.at_ms), max(last, visit.at_ms))
-    known = await _known_visitors(tx, spans)
+        key = visit.site, visit.session
+        before = found.get(key) or _Visitor(visit.at_ms, visit.at_ms, visit.country)
+        found[key] = before.with_visit(visit.at_ms, visit.country)
+    homes = await _homes(tx, {site for site, _ in found})
     new: Counter[int] = Counter()
     rows = []
-    for (site, session), (first, last) in sorted(spans.items()):
-        series_first, series_last = single[site, Kind.FIRST], single[site, Kind.LAST]
-        before = known.get((site, session))
-        if before is None:
+    for (site, session), visitor in sorted(found.items(), key=lambda one: one[0]):
+        before_now = known.get((site, session))
+        if visitor == before_now:
+            continue
+        first, last = single[site, Kind.FIRST], single[site, Kind.LAST]
+        if before_now is None:
             new[site] += 1
-            deltas.add(series_first, minute_of(first), first)
-            deltas.add(series_last, minute_of(last), last)
+            deltas.add(first, minute_of(visitor.first_ms), visitor.first_ms)
+            deltas.add(last, minute_of(visitor.last_ms), visitor.last_ms)
         else:
-            first, last = min(first, before[0]), max(last, before[1])
-            if (first, last) == before:
-                continue
-            deltas.move(series_first, minute_of(before[0]), minute_of(first))
-            deltas.move(series_last, minute_of(before[1]), minute_of(last))
-        rows.append({"site": site, "session": session, "first_ms": first, "last_ms": last})
+            deltas.move(first, minute_of(before_now.first_ms), minute_of(visitor.first_ms))
+            deltas.move(last, minute_of(before_now.last_ms), minute_of(visitor.last_ms))
+            if before_now.country in homes:
+                deltas.take(homes[before_now.country], minute_of(before_now.last_ms))
+        if visitor.country in homes:
+            deltas.add(homes[visitor.country], minute_of(visitor.last_ms), visitor.last_ms)
+        rows.append(
+            {
+                "site": site,
+                "session": session,
+                "first_ms": visitor.first_ms,
+                "last_ms": visitor.last_ms,
+                "country": visitor.country,
+            }
+        )
     if rows:
         put = upsert(tx, page_visitors)
-        changed = {"first_ms": put.excluded.first_ms, "last_ms": put.excluded.last_ms}
+        changed = {name: put.excluded[name] for name in ("first_ms", "last_ms", "country")}
         await tx.execute(put.on_conflict_do_update(index_elements=["site", "session"], set_=changed), rows)
     return new
 
 
-async def _known_visitors(
-    tx: Transaction, spans: dict[tuple[int, bytes], tuple[int, int]]
-) -> dict[tuple[int, bytes], tuple[int, int]]:
-    sessions: dict[int, list[bytes]] = {}
-    for site, session in spans:
-        sessions.setdefault(site, []).append(session)
+async def _homes(tx: Transaction, sites: set[int]) -> dict[int | None, int]:
+    """The series of visitors for each series of views of a country."""
+    of = page_series.c
+    asked = select(of.site, of.kind, of.name, of.number).where(
+        of.site.in_(sorted(sites)), of.kind.in_([Kind.COUNTRY, Kind.HOME])
+    )
+    numbers = {(site, kind, name): number for site, kind, name, number in await tx.execute(asked)}
+    return {
+        number: numbers[site, Kind.HOME, name]
+        for (site, kind, name), number in numbers.items()
+        if kind == Kind.COUNTRY and (site, Kind.HOME, name) in numbers
+    }
+
+
+async def _known_visitors(tx: Transaction, visits: Sequence[Kept]) -> dict[tuple[int, bytes], _Visitor]:
+    sessions: dict[int, dict[bytes, None]] = {}
+    for visit in visits:
+        sessions.setdefault(visit.site, {})[visit.session] = None
     of = page_visitors.c
-    found: dict[tuple[int, bytes], tuple[int, int]] = {}
+    found: dict[tuple[int, bytes], _Visitor] = {}
     for site, wanted in sessions.items():
         for some in batched(wanted, AT_ONCE):
-            asked = select(of.session, of.first_ms, of.last_ms).where(of.site == site, of.session.in_(some))
-            for session, first, last in await tx.execute(asked):
-                found[site, bytes(session)] = (first, last)
+            asked = select(of.session, of.first_ms, of.last_ms, of.country).where(of.site == site, of.session.in_(some))
+            for session, first, last, country in await tx.execute(asked):
+                found[site, bytes(session)] = _Visitor(first, last, country)
     return found

@@ -1,6 +1,6 @@
 """Tables of page visits. No foreign keys: what is old goes in small batches, and order of deletion is ours.
 
-A *series* is anything that is counted by time: a site's views, one path, one referring host, one country, and two that
+A *series* is anything that is counted by time: a site's views, one path, one referring host, one country, and three that
 follow visitors (``series.Kind``). ``page_counts`` holds every series in buckets of growing length (``buckets``).
 """
 
@@ -94,6 +94,8 @@ page_visitors = Table(
     Column("session", LargeBinary(16), primary_key=True),
     Column("first_ms", BigInteger, nullable=False),
     Column("last_ms", BigInteger, nullable=False),
+    # Of the last view: the number of a series.
+    Column("country", BigInteger),
     Index("ix_page_visitors_last_ms", "last_ms"),
     sqlite_with_rowid=False,
 )

@@ -194,6 +194,7 @@ def upgrade() -> None:
         sa.Column("session", sa.LargeBinary(length=16), nullable=False),
         sa.Column("first_ms", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
+        sa.Column("country", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("site", "session", name=op.f("pk_page_visitors")),
         sqlite_with_rowid=False,
     )

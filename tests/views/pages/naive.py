@@ -22,6 +22,7 @@ class Seen:
     at_ms: int
     referrer: str | None
     country: str | None
+    country_number: int = 0
 
 
 async def visits_of(db: Database) -> list[Seen]:
@@ -35,6 +36,7 @@ async def visits_of(db: Database) -> list[Seen]:
                 row.at_ms,
                 names.get(row.referrer),
                 names.get(row.country),
+                row.country or 0,
             )
             for row in await tx.execute(select(page_visits))
         ]
@@ -80,6 +82,13 @@ def recounted(visits: list[Seen]) -> dict[str, object]:
             minutes[visit.site, Kind.COUNTRY, visit.country, minute] += 1
         first, last = visitors.get((visit.site, visit.session), (visit.at_ms, visit.at_ms))
         visitors[visit.site, visit.session] = (min(first, visit.at_ms), max(last, visit.at_ms))
+    homes: dict[tuple[int, bytes], tuple[int, int, str | None]] = {}
+    for visit in visits:
+        key, place = (visit.site, visit.session), (visit.at_ms, visit.country_number, visit.country)
+        homes[key] = max(place, homes.get(key, place), key=lambda one: one[:2])
+    for (site, _), (last, _, country) in homes.items():
+        if country is not None:
+            minutes[site, Kind.HOME, country, last // MINUTE_MS] += 1
     for (site, _), (first, last) in visitors.items():
         minutes[site, Kind.FIRST, "", first // MINUTE_MS] += 1
         minutes[site, Kind.LAST, "", last // MINUTE_MS] += 1
