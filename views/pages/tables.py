@@ -1,7 +1,7 @@
 """Tables of page visits. No foreign keys: what is old goes in small batches, and order of deletion is ours.
 
-A *series* is anything that is counted by time: a site's views, one path, one referring host, one country, and three that
-follow visitors (``series.Kind``). ``page_counts`` holds every series in buckets of growing length (``buckets``).
+A *series* is anything that is counted by time: a site's views, one path, one referring host, one country, and three
+that follow visitors (``series.Kind``). ``page_counts`` holds every series in buckets of growing length (``buckets``).
 """
 
 from __future__ import annotations
