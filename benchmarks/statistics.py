@@ -27,7 +27,7 @@ from benchmarks.load import Row
 from foundation.clock import SystemClock
 from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
-from service import schema
+from service.storage import schema
 from views.catalog import Catalog
 from views.counters.progress import ProgressStore
 from views.model import Video, VideoDraft

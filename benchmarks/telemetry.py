@@ -16,7 +16,7 @@ from benchmarks.load import Row
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.metrics import Metrics
-from service import schema
+from service.storage import schema
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
 from views.model import Privacy, Video

@@ -33,7 +33,7 @@ from outbox.serving import DeliveryRules
 from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
-from service import schema
+from service.storage import schema
 from views.catalog import Catalog
 from views.model import Video, VideoDraft
 from views.ports import NullAnnouncer

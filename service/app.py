@@ -21,11 +21,11 @@ from service.config import Config, reloadable_changes, restart_changes, with_rel
 from service.hooks import hooks_of
 from service.listening import ConnectionLimits, bound_connections, room_for
 from service.logs import server_logger
-from service.others import Others
-from service.stores import live_stores, open_database, spool_of
+from service.storage.stores import live_stores, open_database, spool_of
 from service.tasks import TaskRunner
-from service.together import together
+from service.workers.changes_elsewhere import ChangesElsewhere
 from service.workers.siblings import Worker
+from service.workers.together import together
 from views.model import Video
 
 log = logging.getLogger("fediviews")
@@ -90,7 +90,7 @@ class Service:
         application = Application(house, house.metrics_page)
         self.app, self.push, self._hot = application.app, application.push, application.hot
         self.views.catalog.gone = self._forget_video
-        others = Others(house, self.push)
+        others = ChangesElsewhere(house, self.push)
         others.listen()
         tasks = [*self.housekeeping.tasks(), *self.livekit.tasks(), *others.tasks()]
         self._tasks = TaskRunner(tasks, ground.clock, ground.metrics, ground.together.leases)

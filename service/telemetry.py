@@ -11,7 +11,7 @@ from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from service.config import Config
-from service.stores import LiveStores
+from service.storage.stores import LiveStores
 from service.telemetry_places import Places
 from views.catalog import Catalog
 from views.model import Video

@@ -11,7 +11,7 @@ from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from service.config import Config
 from service.geo import Geo
-from service.stores import GRACE_MS, LiveStores, MemoryStores, RedisStores
+from service.storage.stores import GRACE_MS, LiveStores, MemoryStores, RedisStores
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
@@ -140,8 +140,8 @@ def _room(config: Config) -> Room:
 
 
 def _live_stores(config: Config, clock: Clock) -> LiveStores:
-    """As ``service.stores`` makes those of viewers, in a keyspace and a journal of their own; what they would say in
-    metrics carries the names of viewers, so it is not shown."""
+    """As ``service.storage.stores`` makes those of viewers, in a keyspace and a journal of their own; what they would
+    say in metrics carries the names of viewers, so it is not shown."""
     pages, unseen = config.pages, Metrics()
     most = NAMES_PER_SESSION * pages.max_sessions
     if config.storage.live.url is not None:

@@ -20,7 +20,7 @@ from support.servers.existing import (
 from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.metrics import Metrics
-from service import schema
+from service.storage import schema
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from foundation.metrics import Metrics
 from foundation.shedding import Shedder
 from foundation.spool import Spool
 from service.config import Config
-from service.stores import LiveStores
-from service.together import Together
+from service.storage.stores import LiveStores
+from service.workers.together import Together
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from service.building.viewer_secret import viewer_secret
 from service.config import WatchTime
 from service.geo import Geo
 from service.telemetry import TelemetryHouse
-from service.together import Together
 from service.websites import WebSites
+from service.workers.together import Together
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter

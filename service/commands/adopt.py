@@ -7,11 +7,11 @@ import sys
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.metrics import Metrics
-from service.belonging import adopt
 from service.config import Config
-from service.migrate import migrate
 from service.moving.unused import alone, check_unused
-from service.stores import MIGRATION_TIMEOUT_MS, database_url
+from service.storage.belonging import adopt
+from service.storage.migrate import migrate
+from service.storage.stores import MIGRATION_TIMEOUT_MS, database_url
 
 
 async def adopt_database(config: Config) -> int:

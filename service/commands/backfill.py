@@ -23,7 +23,7 @@ from service.building.user_agent import user_agent
 from service.building.viewer_secret import viewer_secret
 from service.config import Config
 from service.geo import Geo
-from service.stores import open_database
+from service.storage.stores import open_database
 from service.websites import backfill_of, sites_of
 from views.bots import Crawlers
 from views.pages.backfill import Backfill, History

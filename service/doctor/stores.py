@@ -11,10 +11,10 @@ from sqlalchemy import text
 from foundation.database import Database, Transaction
 from foundation.errors import StorageUnavailable
 from foundation.redis.link import RedisLink
-from service.belonging import owner_of
 from service.config import LiveKind
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
-from service.migrate import heads
+from service.storage.belonging import owner_of
+from service.storage.migrate import heads
 
 FULL_BELOW = 100_000_000
 LOW_BELOW = 1_000_000_000

@@ -1,1 +1,1 @@
-"""The history of the schema, run by ``service.migrate``."""
+"""The history of the schema, run by ``service.storage.migrate``."""

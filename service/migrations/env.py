@@ -1,10 +1,10 @@
-"""What Alembic runs for every command; the open connection comes from ``service.migrate``."""
+"""What Alembic runs for every command; the open connection comes from ``service.storage.migrate``."""
 
 from __future__ import annotations
 
 from alembic import context
 
-from service import schema
+from service.storage import schema
 
 context.configure(
     connection=context.config.attributes["connection"],

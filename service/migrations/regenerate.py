@@ -13,7 +13,7 @@ from alembic.autogenerate import produce_migrations, render_python_code
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
-from service import schema
+from service.storage import schema
 
 TARGET = Path(__file__).resolve().parent / "versions" / "0001_first.py"
 

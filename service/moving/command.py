@@ -19,11 +19,11 @@ from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.log import ActivityLog
 from service.commands.bars import Bar
-from service.migrate import heads, migrate
 from service.moving import ledger
 from service.moving.copying import Copy, count, tables
 from service.moving.unused import NotReadyError, alone, check_unused, left_as_found
-from service.stores import MIGRATION_TIMEOUT_MS
+from service.storage.migrate import heads, migrate
+from service.storage.stores import MIGRATION_TIMEOUT_MS
 from views.stats.cleaner import Cleaner
 
 BATCH = 5_000

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 
 from foundation.database import Database, Transaction
 from foundation.errors import FediviewsError, StorageUnavailable
-from service import schema
 from service.moving import ledger
 from service.moving.ledger import Key, Progress
+from service.storage import schema
 from views.stats.bulk import insert_rows
 from views.stats.tables import STAYS
 from views.tables import HOURS

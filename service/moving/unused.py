@@ -14,7 +14,7 @@ from sqlalchemy import text
 from foundation.database import Database, Transaction
 from foundation.database_urls import driver_url
 from foundation.errors import FediviewsError
-from service.stores import JOURNAL_DIRECTORY
+from service.storage.stores import JOURNAL_DIRECTORY
 
 
 class NotReadyError(FediviewsError):

@@ -1,1 +1,1 @@
-"""Several processes of one instance on one machine: who starts them, and how they reach each other."""
+"""Several processes of one instance: who starts them, how they reach each other, what makes them one."""

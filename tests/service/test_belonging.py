@@ -18,15 +18,15 @@ from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.log import FOLLOWERS, Activity, ActivityLog, Kind
 from service.app import Service
-from service.belonging import adopt, owner_of, settle
 from service.config import Config, Instance, Listen, Storage
 from service.config.storage import parse_database
 from service.config.values import parse_origin
 from service.doctor import stores
 from service.doctor.command import surroundings_of
 from service.doctor.model import Status
-from service.migrate import migrate
 from service.moving.command import move
+from service.storage.belonging import adopt, owner_of, settle
+from service.storage.migrate import migrate
 from views.model import VideoDraft
 from views.tables import videos
 

@@ -37,7 +37,7 @@ from service.doctor.command import doctor, lines, report, surroundings_of
 from service.doctor.examination import CHECKS, examine, worst
 from service.doctor.model import Finding, Status, Surroundings, failed, ok, warning
 from service.hooks import hooks_of
-from service.migrate import migrate
+from service.storage.migrate import migrate
 
 OK, WARNING, FAILED = Status.OK, Status.WARNING, Status.FAILED
 

@@ -14,8 +14,8 @@ from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from service import schema
-from service.migrate import migrate
+from service.storage import schema
+from service.storage.migrate import migrate
 
 EVERY_DATABASE = True
 

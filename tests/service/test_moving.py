@@ -23,11 +23,11 @@ from foundation.database import Database, Transaction
 from foundation.errors import ConfigError, FediviewsError
 from foundation.metrics import Metrics
 from outbox.log import FOLLOWERS, Activity, ActivityLog, Kind
-from service import schema
-from service.migrate import migrate
 from service.moving import ledger
 from service.moving.command import move
 from service.moving.copying import tables
+from service.storage import schema
+from service.storage.migrate import migrate
 from views.stats import rows as stay_rows
 from views.stats.bulk import insert_rows
 from views.stats.model import Stay, Traits

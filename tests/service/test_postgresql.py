@@ -219,7 +219,7 @@ import asyncio, sys
 from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.metrics import Metrics
-from service.migrate import migrate
+from service.storage.migrate import migrate
 
 async def main():
     database = await Database.open(sys.argv[1], clock=SystemClock(), metrics=Metrics())

@@ -196,7 +196,7 @@ def test_any_course_of_visits_sums_up(acts: list[tuple[int, str, str, str | None
 
 
 async def _empty(directory: File, clock: ManualClock) -> Database:
-    from service import schema
+    from service.storage import schema
 
     database = await Database.open(f"sqlite:///{directory}/pages.sqlite", clock=clock, metrics=Metrics())
     await database.write(lambda tx: tx.run_sync(schema.load().create_all))

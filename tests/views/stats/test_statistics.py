@@ -12,7 +12,7 @@ from sqlalchemy import delete, func, select
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
-from service import schema
+from service.storage import schema
 from tests.views.stats import naive
 from tests.views.stats.naive import utc
 from tests.views.stats.stats_house import House, only, stay

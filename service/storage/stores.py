@@ -10,9 +10,9 @@ from foundation.database import Database
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.spool import Spool, SpoolSettings
-from service.belonging import settle
 from service.config import SQLITE_FILE, Config
-from service.migrate import migrate
+from service.storage.belonging import settle
+from service.storage.migrate import migrate
 from views.counters.base import CounterStore
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from foundation.database import Database, Transaction
 from foundation.errors import StorageUnavailable
 
-SCRIPTS = Path(__file__).resolve().parent / "migrations"
+SCRIPTS = Path(__file__).resolve().parent.parent / "migrations"
 
 _LOCK = 0x0FED1_51E35
 """Key of the PostgreSQL advisory lock: two processes that start together migrate one after the other."""

@@ -22,7 +22,7 @@ from outbox.shared.tells import SharedTells
 from outbox.tells import TellBox, TellSlots
 from outbox.totals import Board, TotalsBoard
 from service.config import Config
-from service.stores import LiveStores, RedisStores
+from service.storage.stores import LiveStores, RedisStores
 from views.counters.redis.store import RedisCounterStore
 from views.model import Video
 

@@ -14,7 +14,7 @@ PACKAGES = ("foundation", "federation", "views", "inbox", "outbox")
 
 def load() -> MetaData:
     """``metadata`` with every table defined, whoever asks first."""
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parent.parent.parent
     for package in PACKAGES:
         for module in sorted((root / package).rglob("tables.py")):
             importlib.import_module(".".join(module.relative_to(root).with_suffix("").parts))

@@ -15,7 +15,7 @@ REMEMBERED_MS = 15_000
 """How long what another process changed may go unnoticed when its news was lost."""
 
 
-class Others:
+class ChangesElsewhere:
     """Nothing to do for a process that is alone."""
 
     def __init__(self, house: House, push: LivePush) -> None:
