@@ -47,7 +47,7 @@ class StatsPage:
         router.add_get("/stats", self.page)
 
     async def page(self, request: web.Request) -> web.StreamResponse:
-        limiter = self._api.limiter
+        limiter = self._api.reading
         wait_s = None if limiter is None else limiter.hit(network_key(self._address(request)))
         if wait_s is not None:
             return refusal(Refused("rate_limited", "Too many requests, please try again later", 429, math.ceil(wait_s)))

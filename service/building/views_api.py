@@ -17,7 +17,6 @@ def views_api(
 ) -> ViewsApi:
     config = ground.config
     rate = config.views.rate_limit
-    limiter = rate_limiter(ground.clock, rate)
     settings = ApiSettings(
         instance_name=config.instance.name,
         version=VERSION,
@@ -40,7 +39,8 @@ def views_api(
         viewer_tokens=tower.viewer_tokens,
         importer=importer,
         settings=settings,
-        limiter=limiter,
+        limiter=rate_limiter(ground.clock, rate),
+        reading=rate_limiter(ground.clock, rate),
         commands=commands,
         statistics=tower.statistics,
         channels=tower.channels,

@@ -195,6 +195,7 @@ async def build(
         importer=importer,
         settings=settings or ApiSettings(trusted_proxies=(ipaddress.ip_network("127.0.0.1/32"),)),
         limiter=None if limit is None else WindowLimiter(clock, limit, 10_000),
+        reading=None if limit is None else WindowLimiter(clock, limit, 10_000),
         commands=commands or {},
         statistics=statistics,
         channels=Channels(database),

@@ -292,12 +292,27 @@ async def test_the_rate_limit_is_per_client_and_above_host_tokens(
     assert await post(client, VOD, {"currentTime": 0}, headers=there) == 204
     assert await post(client, VOD, {"currentTime": 0}, headers={**here, **HOST}) == 204
     assert await post(client, VOD, {"currentTime": 0}, headers={**here, **STATS}) == 429
-    response = await client.get(f"/api/v1/videos/{VOD}", headers=here)
+    video = f"/api/v1/videos/{VOD}"
+    response = await client.post(f"{video}/viewer-tokens", json={}, headers=here)
     assert response.status == 429
     assert 1 <= int(response.headers["Retry-After"]) <= 10
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     clock.advance(10_000)
     assert await post(client, VOD, {"currentTime": 0}, headers=here) == 204
+
+
+async def test_who_reads_numbers_takes_nothing_from_who_watches(
+    database: Database, clock: ManualClock, metrics: Metrics, aiohttp_client
+) -> None:
+    house = await build(database, clock, metrics, limit=3)
+    client = await aiohttp_client(house.app())
+    paths = (f"/api/v1/videos/{VOD}/viewers", f"/api/v1/videos/{VOD}")
+    statuses = [(await client.get(path)).status for path in paths * 3]
+    assert statuses == [200, 200, 200, 429, 429, 429]
+    assert [await post(client, VOD, {"currentTime": 0}) for _ in range(4)] == [204, 204, 204, 429]
+    clock.advance(10_000)
+    assert await post(client, VOD, {"currentTime": 0}) == 204
+    assert (await client.head(paths[0])).status == 200
 
 
 async def test_a_private_video_takes_views_only_with_its_token(client: TestClient, house: House) -> None:

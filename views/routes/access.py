@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from foundation.addresses import network_key
 from foundation.errors import Refused
@@ -22,6 +22,7 @@ BAD_ID = Refused("bad_id", "id must be an integer, a UUID or a short UUID", 400)
 NOT_FOUND = Refused("video_not_found", "Video not found", 404)
 
 _MAX_REMEMBERED = 8_192
+_READING = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 
 _network_key = lru_cache(maxsize=_MAX_REMEMBERED)(network_key)
 _short_ref = lru_cache(maxsize=_MAX_REMEMBERED)(parse_video_ref)
@@ -49,16 +50,21 @@ class Access:
         self._api = api
         self.address = ClientAddresses(api.settings.trusted_proxies)
         self._limiter = api.limiter
+        self._reading = api.reading
         self.calls = ApiCalls(api.telemetry, api.clock)
         self._throttled = api.metrics.counter(
             "fediviews_rest_throttled", "REST requests answered 429 because their client sent too many."
         )
 
     def throttle(self, request: web.BaseRequest, address: str) -> Refused | None:
-        """Count the request against its client; host and admin tokens are above the limit (PeerTube: moderators)."""
-        if self._limiter is None:
+        """Count the request against its client; host and admin tokens are above the limit (PeerTube: moderators).
+
+        What only asks is counted apart: pages that show a number take nothing from the players behind their address.
+        """
+        limiter = self._reading if request.method in _READING else self._limiter
+        if limiter is None:
             return None
-        wait_s = self._limiter.hit(_network_key(address))
+        wait_s = limiter.hit(_network_key(address))
         if wait_s is None:
             return None
         principal = principal_of(request, self._api.tokens)

@@ -62,8 +62,8 @@ class ApiSettings:
 class ViewsApi:
     """The parts behind the routes.
 
-    ``limiter`` counts requests per client network, None for no limit. ``commands`` are what an admin may run through
-    ``POST /api/v1/server/debug/run-command``.
+    ``limiter`` counts per client network what is reported, ``reading`` what is asked; None for no limit. ``commands``
+    are what an admin may run through ``POST /api/v1/server/debug/run-command``.
 
     What may be None is absent with its routes. What ``geo_attribution`` gives is shown beside countries: the licence of
     the place names asks for it. ``place_headers`` are believed from trusted proxies.
@@ -81,6 +81,7 @@ class ViewsApi:
     importer: VideoImporter
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: WindowLimiter[str] | None = None
+    reading: WindowLimiter[str] | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
     statistics: Statistics | None = None
     channels: Channels | None = None
