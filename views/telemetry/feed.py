@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from foundation.clock import Clock
@@ -28,6 +28,16 @@ class Videos(Protocol):
     def peek_number(self, number: int) -> Video | None: ...
 
     async def by_number(self, number: int) -> Video | None: ...
+
+
+class _Page:
+    """An event stream that holds its viewer, until nobody is counted at its video any more."""
+
+    __slots__ = ("guard", "participant")
+
+    def __init__(self, participant: Participant) -> None:
+        self.participant = participant
+        self.guard: ReferenceGuard | None = None
 
 
 class NullFeed:
@@ -73,7 +83,9 @@ class ViewerFeed:
         self._resume_after_ms = resume_after_ms
         self._max_held = max_held
         self._held: dict[Key, ReferenceGuard] = {}
+        self._pages: dict[Key, list[_Page]] = {}
         self._unsaid: list[tuple[int, bytes]] = []
+        rooms.closing = self._nobody_counted
 
     def reported(
         self, video: Video, viewer: bytes, now_ms: int, *, is_new: bool, played: bool, plays: bool, silent_ms: int
@@ -96,11 +108,18 @@ class ViewerFeed:
 
     def listening(self, video: Video, viewer: bytes) -> Callable[[], None]:
         """Its page listens to the number of viewers: it has not left before that ends too. Call the answer then."""
-        guard, participant = ReferenceGuard(), self._names.participant(video.number, viewer, self._clock.now_ms())
-        self._telemetry.participant_joined(self._rooms.room(video), participant, should_send_event=False, guard=guard)
+        page = _Page(self._names.participant(video.number, viewer, self._clock.now_ms()))
+        key = (video.number, page.participant.sid)
+        self._pages.setdefault(key, []).append(page)
+        self._keep(video, page)
 
         def ended() -> None:
-            self._telemetry.let_go(self._rooms.room(video), participant, guard)
+            pages = self._pages.get(key, [])
+            if page in pages:
+                pages.remove(page)
+                if not pages:
+                    del self._pages[key]
+            self._let_go(video, page)
 
         return ended
 
@@ -125,12 +144,34 @@ class ViewerFeed:
     def forget_video(self, video: Video) -> None:
         """It is gone, or its viewers were forgotten: whoever this process followed there has left."""
         self._held = {key: guard for key, guard in self._held.items() if key[0] != video.number}
+        for key, pages in self._pages.items():
+            if key[0] == video.number:
+                for page in pages:
+                    page.guard = None
         self._telemetry.empty(self._rooms.room(video))
         self._rooms.touched(video)
 
     def tidy(self) -> None:
         """Let go of participants whose going another process saw; to be called once in a while."""
         self._held = {key: guard for key, guard in self._held.items() if self._telemetry.knows(key)}
+
+    def _nobody_counted(self, videos: Collection[Video]) -> None:
+        """They are about to be over: who is held there by an open page alone has left before."""
+        numbers = {video.number: video for video in videos}
+        for key, pages in self._pages.items():
+            if key[0] in numbers and key not in self._held:
+                for page in pages:
+                    self._let_go(numbers[key[0]], page)
+
+    def _keep(self, video: Video, page: _Page) -> None:
+        guard = page.guard = ReferenceGuard()
+        room = self._rooms.room(video)
+        self._telemetry.participant_joined(room, page.participant, should_send_event=False, guard=guard)
+
+    def _let_go(self, video: Video, page: _Page) -> None:
+        guard, page.guard = page.guard, None
+        if guard is not None:
+            self._telemetry.let_go(self._rooms.room(video), page.participant, guard)
 
     def _moved(self, video: Video, viewer: bytes, now_ms: int, is_new: bool, begins_to_play: bool, plays: bool) -> None:
         telemetry, participant = self._telemetry, self._names.participant(video.number, viewer, now_ms)
@@ -140,6 +181,9 @@ class ViewerFeed:
         if is_new:
             room, guard = self._rooms.entered(video, now_ms), self._hold(video, participant)
             telemetry.participant_joined(room, participant, guard=guard)
+            for page in self._pages.get((video.number, participant.sid), ()):
+                if page.guard is None:
+                    self._keep(video, page)
         else:
             room, guard = self._rooms.room(video), self._held.get((video.number, participant.sid))
         if plays:

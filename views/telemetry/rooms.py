@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from foundation.clock import Clock
@@ -71,6 +71,8 @@ class Rooms:
         self._touched: dict[int, Video] = {}
         self._unwritten: dict[int, Room] = {}
         self._peaks_since_ms = 0
+        self.closing: Callable[[Collection[Video]], None] = lambda _: None
+        """Called before the end of these is said: whoever else is still held there has left."""
 
     def __len__(self) -> int:
         """Rooms that this process knows to be open."""
@@ -176,6 +178,8 @@ class Rooms:
             if row.video in news.opened and row.video not in self._open:
                 self._begin(Room(here[row.video], row.started_ms), written=True)
         ended = dict.fromkeys(closing, 0) if self._sole else news.closed
+        if ended:
+            self.closing([here[number] for number in ended])
         for number, started_ms in ended.items():
             self._end(self._open.get(number) or Room(here[number], started_ms))
         # Somebody may have come to it meanwhile.

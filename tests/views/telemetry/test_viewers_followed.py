@@ -253,7 +253,7 @@ async def test_a_room_of_a_media_server_outlives_a_restart(
 
 async def test_with_a_video_its_viewers_are_gone(process: Process, clock: ManualClock) -> None:
     await process.report("anna", 0)
-    process.feed.listening(video(), b"anna".ljust(16))
+    ended = process.feed.listening(video(), b"anna".ljust(16))
     await process.report("bea", 0)
     clock.advance(5_000)
     await process.report("anna", 5)
@@ -263,6 +263,7 @@ async def test_with_a_video_its_viewers_are_gone(process: Process, clock: Manual
     process.run()
     assert await process.heard() == ["viewer_left", "viewer_aborted", "video_finished"]
     clock.advance(120_000)
+    ended()
     assert await process.heard() == []
 
 
@@ -290,11 +291,41 @@ async def test_a_page_that_still_listens_has_not_left(process: Process, clock: M
     clock.advance(5_000)
     await process.report("anna", 5)
     await process.heard()
-    clock.advance(120_000)
-    assert await process.heard() == ["video_finished"]
+    await process.report("bea", 0)
+    clock.advance(100_000)
+    await process.report("bea", 100)
+    await process.heard()
+    clock.advance(100_000)
+    assert await process.heard() == []
     ended()
     ended()
     assert await process.heard() == ["viewer_left"]
+
+
+async def test_a_video_is_over_after_whoever_an_open_page_holds_has_left(process: Process, clock: ManualClock) -> None:
+    ended = process.feed.listening(video(), b"anna".ljust(16))
+    for round_s in (0, 100):
+        await process.report("anna", round_s)
+        clock.advance(5_000)
+        await process.report("anna", round_s + 5)
+        assert await process.heard() == ["video_started", "viewer_joined", "viewers_peak"]
+        await process.report("anna", round_s + 5, leave=True)
+        assert await process.heard() == ["viewer_left", "video_finished"]
+        clock.advance(300_000)
+    # Its page holds it anew, as long as others watch.
+    await process.report("anna", 300)
+    await process.report("bea", 0)
+    clock.advance(5_000)
+    await process.report("anna", 305)
+    await process.report("bea", 5)
+    await process.heard()
+    await process.report("anna", 305, leave=True)
+    assert await process.heard() == []
+    ended()
+    assert await process.heard() == ["viewer_left"]
+    await process.report("bea", 5, leave=True)
+    assert await process.heard() == ["viewer_left", "video_finished"]
+    assert not process.feed._pages
 
 
 async def test_a_page_that_only_listens_is_no_viewer(process: Process) -> None:
