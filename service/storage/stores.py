@@ -178,7 +178,8 @@ def _journal_settings(config: Config) -> JournalSettings:
         config.storage.directory / JOURNAL_DIRECTORY,
         interval_ms=views.journal_interval_ms,
         live_keep_ms=_longest_life_ms(config) + GRACE_MS,
-        claims_keep_ms=views.view_expiration_ms + GRACE_MS,
+        # A mark lives until its message is too old to be believed, which may be dated ahead by as much.
+        claims_keep_ms=max(views.view_expiration_ms, 2 * config.federation.clock_skew_ms) + GRACE_MS,
         progress_keep_ms=2 * views.stats_lifetime_ms + GRACE_MS,
         max_bytes=views.journal_max_bytes,
     )

@@ -45,6 +45,16 @@ class TotalMark:
 
 
 @dataclass(frozen=True, slots=True)
+class MarkedTotal:
+    """What is remembered of a video's newest total until ``until_ms``: its order, and the fingerprints of all of that
+    order (``MAX_TOTALS_OF_ONE_INSTANT`` at most), in order of arrival."""
+
+    order_ms: int
+    until_ms: int
+    seen: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Told:
     """What an origin knows of one viewer of ours: which life it was told, and when it acknowledged that.
 

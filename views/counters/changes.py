@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from views.counters import codec
-from views.counters.base import Told, Total
+from views.counters.base import MarkedTotal, Told, Total
 from views.counters.codec import Kind, SourceTable
 
 _BATCH_RECORDS = 2_000
@@ -19,6 +19,7 @@ class Changes:
 
     touched: dict[tuple[int, str], dict[bytes, int]] = field(default_factory=dict)
     totals: dict[int, Total] = field(default_factory=dict)
+    marks: dict[int, MarkedTotal] = field(default_factory=dict)
     told: list[tuple[int, Told]] = field(default_factory=list)
     progress: dict[tuple[int, bytes], tuple[bytes, int]] = field(default_factory=dict)
     claims: dict[int, dict[bytes, int]] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class Changes:
 
     def claims_batch(self, base_ms: int) -> bytes:
         out = [codec.lives_records(Kind.CLAIMED, base_ms, video, 0, claims) for video, claims in self.claims.items()]
+        out += [codec.mark_record(video, marked) for video, marked in self.marks.items()]
         if self.forgotten_claims is not None:
             out.append(codec.video_forgotten_record(Kind.CLAIMS_FORGOTTEN, self.forgotten_claims))
         return b"".join(out)

@@ -11,7 +11,7 @@ import enum
 import struct
 from collections.abc import Iterable, Mapping
 
-from views.counters.base import Told, Total
+from views.counters.base import MarkedTotal, Told, Total
 from views.counters.records import Recorder
 
 
@@ -28,6 +28,7 @@ class Kind(enum.IntEnum):
     VIDEO_FORGOTTEN = 8
     CLAIMS_FORGOTTEN = 9
     PROGRESS_FORGOTTEN = 10
+    MARK = 11
 
 
 _BASE = struct.Struct("<q")
@@ -39,6 +40,8 @@ _TOLD = struct.Struct("<Bq16sqqq")
 _PROGRESS = struct.Struct("<Bq16sqI")
 _NUMBER = struct.Struct("<Bq")
 _SOURCE_REF = struct.Struct("<BI")
+_MARK = struct.Struct("<BqqqB")
+_FINGERPRINT_BYTES = 8
 _FARTHEST = 2**32 - 1
 
 
@@ -85,6 +88,11 @@ def lives_records(kind: Kind, base_ms: int, video: int, source: int, lives: Mapp
 
 def total_record(video: int, total: Total) -> bytes:
     return _TOTAL.pack(Kind.TOTAL, video, total.count, total.expires_ms, total.order_ms, total.ours, total.granted_ms)
+
+
+def mark_record(video: int, marked: MarkedTotal) -> bytes:
+    head = _MARK.pack(Kind.MARK, video, marked.order_ms, marked.until_ms, len(marked.seen))
+    return head + b"".join(map(bytes.fromhex, marked.seen))
 
 
 def told_record(video: int, told: Told) -> bytes:
@@ -138,6 +146,8 @@ class Decoder:
                 _, video, viewer, expires_ms, size = _PROGRESS.unpack_from(payload, at)
                 at += _PROGRESS.size + size
                 self._recorder.progress_put(video, viewer, payload[at - size : at], expires_ms)
+            elif kind is Kind.MARK:
+                at = self._mark(payload, at)
             else:
                 at = self._fixed(kind, payload, at)
 
@@ -160,6 +170,16 @@ class Decoder:
                 recorder.viewer_touched(video, source, viewer, base_ms + offset)
             else:
                 recorder.viewer_left(video, source, viewer)
+        return end
+
+    def _mark(self, payload: bytes, at: int) -> int:
+        _, video, order_ms, until_ms, count = _MARK.unpack_from(payload, at)
+        at += _MARK.size
+        end: int = at + count * _FINGERPRINT_BYTES
+        if end > len(payload) or not count:
+            raise CorruptBatchError("short")
+        seen = tuple(payload[one : one + _FINGERPRINT_BYTES].hex() for one in range(at, end, _FINGERPRINT_BYTES))
+        self._recorder.total_marked(video, MarkedTotal(order_ms, until_ms, seen))
         return end
 
     def _fixed(self, kind: Kind, payload: bytes, at: int) -> int:

@@ -17,7 +17,7 @@ from foundation.errors import StorageUnavailable
 from foundation.framing import DamagedFrameError
 from foundation.metrics import Metrics
 from views.counters import codec
-from views.counters.base import Told, Total
+from views.counters.base import MarkedTotal, Told, Total
 from views.counters.changes import Changes
 from views.counters.codec import CorruptBatchError, Decoder, SourceTable
 from views.counters.records import Recorder
@@ -33,8 +33,8 @@ LIVE, CLAIMS, PROGRESS = "live", "claims", "progress"
 @dataclass(slots=True)
 class JournalSettings:
     """``live_keep_ms`` must not be less than the longest life of a viewer, total (with grace) or told life,
-    ``claims_keep_ms`` than ``view_expiration``, ``progress_keep_ms`` than the longest silence before progress is handed
-    over, and the time until it is. What lives longer may be lost at a restart.
+    ``claims_keep_ms`` than ``view_expiration`` and the life of a total's mark, ``progress_keep_ms`` than the longest
+    silence before progress is handed over, and the time until it is. What lives longer may be lost at a restart.
     """
 
     directory: Path
@@ -254,6 +254,9 @@ class Journal:
 
     def total_put(self, video: int, total: Total) -> None:
         self._changes.totals[video] = total
+
+    def total_marked(self, video: int, marked: MarkedTotal) -> None:
+        self._changes.marks[video] = marked
 
     def viewer_told(self, video: int, told: Told) -> None:
         self._changes.told.append((video, told))

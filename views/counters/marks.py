@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
-from views.counters.base import MAX_TOTALS_OF_ONE_INSTANT, TotalMark
+from views.counters.base import MAX_TOTALS_OF_ONE_INSTANT, MarkedTotal, TotalMark
 
 MAX_MARKS = 50_000
 """Videos; then what was marked longest ago is forgotten first."""
-
-
-@dataclass(slots=True)
-class _Marked:
-    order_ms: int
-    until_ms: int
-    seen: tuple[str, ...]
 
 
 class TotalMarks:
@@ -23,7 +15,7 @@ class TotalMarks:
 
     def __init__(self, limit: int = MAX_MARKS) -> None:
         self._limit = limit
-        self._marks: OrderedDict[int, _Marked] = OrderedDict()
+        self._marks: OrderedDict[int, MarkedTotal] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._marks)
@@ -39,10 +31,10 @@ class TotalMarks:
             return True
         return mark.fingerprint not in marked.seen and len(marked.seen) < MAX_TOTALS_OF_ONE_INSTANT
 
-    def note(self, video: int, order_ms: int, mark: TotalMark | None, now_ms: int) -> None:
-        """A total of this order was taken."""
+    def note(self, video: int, order_ms: int, mark: TotalMark | None, now_ms: int) -> MarkedTotal | None:
+        """A total of this order was taken; what is remembered of it."""
         if mark is None or mark.until_ms <= now_ms:
-            return
+            return None
         marked = self._marks.get(video)
         until_ms = mark.until_ms
         seen: tuple[str, ...] = (mark.fingerprint,)
@@ -50,7 +42,13 @@ class TotalMarks:
             until_ms = max(until_ms, marked.until_ms)
             if marked.order_ms == order_ms:
                 seen = marked.seen if mark.fingerprint == marked.seen[-1] else (*marked.seen, mark.fingerprint)
-        self._marks[video] = _Marked(order_ms, until_ms, seen)
+        marked = MarkedTotal(order_ms, until_ms, seen)
+        self.keep(video, marked)
+        return marked
+
+    def keep(self, video: int, marked: MarkedTotal) -> None:
+        """In place of what was remembered of this video."""
+        self._marks[video] = marked
         self._marks.move_to_end(video)
         while len(self._marks) > self._limit:
             self._marks.popitem(last=False)

@@ -62,7 +62,7 @@ class MemoryCounterStore:
         self._ends: Agenda[tuple[int, str]] = Agenda()
         self._total_ends: Agenda[int] = Agenda()
         self._instants: dict[int, int] = {}
-        self._marks = TotalMarks()
+        self.marks = TotalMarks()
         metrics = metrics or Metrics()
         refused = metrics.counter("fediviews_live_refused", "Changes of live state that found no room", ["what"])
         self._refused_viewer, self._refused_told = refused.labels("viewer"), refused.labels("told")
@@ -71,7 +71,7 @@ class MemoryCounterStore:
         metrics.gauge_from("fediviews_live_told_kept", "Told viewers held in memory", lambda: len(self.told_of))
         metrics.gauge_from("fediviews_live_claims_kept", "View claims held in memory", lambda: len(self.claims))
         metrics.gauge_from(
-            "fediviews_live_total_marks_kept", "Videos whose newest total is remembered", lambda: len(self._marks)
+            "fediviews_live_total_marks_kept", "Videos whose newest total is remembered", lambda: len(self.marks)
         )
 
     def __len__(self) -> int:
@@ -115,11 +115,13 @@ class MemoryCounterStore:
         known = watched.total if watched is not None else None
         if total.fresh_until_ms <= now_ms or (known is not None and total.order_ms < known.order_ms):
             return False
-        if not self._marks.admits(video, total.order_ms, mark, now_ms):
+        if not self.marks.admits(video, total.order_ms, mark, now_ms):
             return False
         self._keep_total(video, total)
-        self._marks.note(video, total.order_ms, mark, now_ms)
+        marked = self.marks.note(video, total.order_ms, mark, now_ms)
         self._recorder.total_put(video, total)
+        if marked is not None:
+            self._recorder.total_marked(video, marked)
         return True
 
     async def told(self, video: int, now_ms: int) -> Sequence[Told]:
@@ -155,7 +157,7 @@ class MemoryCounterStore:
 
     async def sweep(self, now_ms: int) -> Sequence[int]:
         self._drain_due(now_ms)
-        self._marks.sweep(now_ms)
+        self.marks.sweep(now_ms)
         self.claims.sweep(now_ms)
         self.told_of.sweep(now_ms)
         changed, self._changed = self._changed, set()
@@ -305,4 +307,4 @@ class MemoryCounterStore:
             self._size -= sum(len(lives) for lives in watched.sources.values())
         self.told_of.drop(video)
         self._changed.discard(video)
-        self._marks.drop(video)
+        self.marks.drop(video)

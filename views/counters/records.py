@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from views.counters.base import Told, Total
+from views.counters.base import MarkedTotal, Told, Total
 
 
 class Recorder(Protocol):
@@ -18,6 +18,9 @@ class Recorder(Protocol):
     def viewer_left(self, video: int, source: str, viewer: bytes) -> None: ...
 
     def total_put(self, video: int, total: Total) -> None: ...
+
+    def total_marked(self, video: int, marked: MarkedTotal) -> None:
+        """What is remembered of the newest total, beyond its life."""
 
     def viewer_told(self, video: int, told: Told) -> None: ...
 
@@ -33,7 +36,8 @@ class Recorder(Protocol):
     def video_forgotten(self, video: int) -> None:
         """Viewers, total and told lives of the video are gone."""
 
-    def claims_forgotten(self, video: int) -> None: ...
+    def claims_forgotten(self, video: int) -> None:
+        """So is what is remembered of its totals."""
 
     def progress_forgotten(self, video: int) -> None: ...
 
@@ -48,6 +52,9 @@ class NullRecorder:
         return None
 
     def total_put(self, video: int, total: Total) -> None:
+        return None
+
+    def total_marked(self, video: int, marked: MarkedTotal) -> None:
         return None
 
     def viewer_told(self, video: int, told: Told) -> None:

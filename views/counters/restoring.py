@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from views.counters.base import Told, Total
+from views.counters.base import MarkedTotal, Told, Total
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore
 
@@ -25,6 +25,10 @@ class Restoring:
     def total_put(self, video: int, total: Total) -> None:
         if total.fresh_until_ms > self._now_ms:
             self._store._keep_total(video, total)
+
+    def total_marked(self, video: int, marked: MarkedTotal) -> None:
+        if marked.until_ms > self._now_ms:
+            self._store.marks.keep(video, marked)
 
     def viewer_told(self, video: int, told: Told) -> None:
         if told.told_expires_ms > self._now_ms:
@@ -54,6 +58,7 @@ class Restoring:
 
     def claims_forgotten(self, video: int) -> None:
         self._store.claims.drop(video)
+        self._store.marks.drop(video)
 
     def progress_forgotten(self, video: int) -> None:
         if self._progress is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 from foundation.clock import ManualClock, SystemClock
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.counters.base import Reading, Told, Total
+from views.counters.base import Reading, Told, Total, TotalMark
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import Progress, ProgressStore
@@ -305,3 +306,36 @@ async def test_kill_9_in_the_middle_of_a_load_loses_at_most_the_last_second(tmp_
     surely = max((number for at, number in marks if at <= died_ms - 1_000), default=0)
     assert surely <= sum(counts) <= marks[-1][1] + 200
     assert max(counts) - min(counts) <= 1
+
+
+async def test_a_total_that_was_replaced_does_not_come_back_after_a_restart(tmp_path: Path, clock: ManualClock) -> None:
+    until_ms = NOW + 30 * 60_000
+
+    def mark(word: str) -> TotalMark:
+        return TotalMark(until_ms, word * 8)
+
+    captured, newer, tie = (
+        Total(count, NOW + 240_000, order, 0, 0) for count, order in ((1_000, NOW), (3, NOW + 5), (4, NOW + 5))
+    )
+    newer = dataclasses.replace(newer, expires_ms=NOW + 4_000)
+    async with House(tmp_path, clock, claims_keep_ms=3_600_000) as house:
+        assert await house.store.put_total(1, captured, NOW, mark("aa"))
+        assert await house.store.put_total(1, newer, NOW, mark("bb"))
+        assert await house.store.put_total(1, tie, NOW, mark("cc"))
+        assert await house.store.put_total(2, captured, NOW, mark("aa"))
+        await house.store.forget_video(2)
+    clock.advance(10_000)
+    for _ in range(2):
+        # The second time from what the first start left.
+        async with House(tmp_path, clock, claims_keep_ms=3_600_000) as house:
+            now = clock.now_ms()
+            assert not await house.store.put_total(1, captured, now, mark("aa"))
+            assert not await house.store.put_total(
+                1, dataclasses.replace(newer, expires_ms=NOW + 240_000), now, mark("bb")
+            )
+            assert await house.store.put_total(1, tie, now, mark("cc"))
+            assert await house.store.put_total(2, captured, now, mark("aa"))
+            await house.store.forget_video(2)
+    clock.advance(until_ms - clock.now_ms())
+    async with House(tmp_path, clock, claims_keep_ms=3_600_000) as house:
+        assert len(house.store.marks) == 0
