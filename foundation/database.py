@@ -187,9 +187,10 @@ class Database:
         statements of a few.
 
         Callers share when their ``work`` is equal (a function, or a method of the same object). It runs where the first
-        of them stands in the queue. After a failure it is called again with each item alone.
+        of them stands in the queue, or another shared one does: those run in the order of their names, so that two
+        processes do not wait for each other in a circle. After a failure it is called again with each item alone.
         """
-        return await self._group.submit(work, item, patience_ms)
+        return await self._group.submit(work, item, patience_ms, _name_of(work))
 
     async def close(self) -> None:
         """Commit what waits, then disconnect. Later writes raise StorageUnavailable."""
@@ -201,3 +202,7 @@ class Database:
     async def _dispose(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+
+
+def _name_of(work: Callable[..., object]) -> str:
+    return f"{work.__module__}.{getattr(work, '__qualname__', '')}"

@@ -46,6 +46,8 @@ class _Waiting:
     work: Work
     item: Any
     done: asyncio.Future[Any]
+    name: str = ""
+    """Where it is shared: what is done, the same in every process."""
     attempts: int = 0
     begun: bool = False
     """Its statements run, or its commit."""
@@ -109,6 +111,7 @@ class GroupWriter:
         work: Callable[[AsyncConnection, Sequence[I]], Awaitable[Sequence[T]]],
         item: I,
         patience_ms: int | None = None,
+        name: str = "",
     ) -> T:
         if self._stopping or self._task is None or self._task.done():
             raise StorageUnavailable("database: closed")
@@ -124,7 +127,7 @@ class GroupWriter:
             raise StorageUnavailable("database: takes too long")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
-        waiting = _Waiting(work, item, done)
+        waiting = _Waiting(work, item, done, name)
         self._waiting.append(waiting)
         self._wake.set()
         if patience_ms is None:
@@ -205,7 +208,8 @@ class GroupWriter:
                 if not waiting.done.done():
                     waiting.begun = True
                     shares.setdefault(waiting.work, []).append(waiting)
-            for work, sharing in shares.items():
+            for sharing in _in_one_order(list(shares.values())):
+                work = sharing[0].work
                 made = await work(connection, [waiting.item for waiting in sharing])
                 results.update(zip(map(id, sharing), made, strict=True))
             self._committing = True
@@ -298,6 +302,13 @@ class GroupWriter:
         except Exception:
             # It is thrown away because it misbehaved; that it does so once more changes nothing.
             _log.warning("closing the writing connection failed", exc_info=True)
+
+
+def _in_one_order(shares: list[list[_Waiting]]) -> list[list[_Waiting]]:
+    """Those that many share change places among themselves, so that the groups of several processes lock what they have
+    in common in one order. Everything else stays where it was."""
+    named = iter(sorted((share for share in shares if share[0].name), key=lambda share: share[0].name))
+    return [next(named) if share[0].name else share for share in shares]
 
 
 def _ends_the_writer(error: BaseException) -> bool:

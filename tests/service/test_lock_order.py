@@ -204,3 +204,47 @@ async def test_peers(processes: list[Database]) -> None:
     await processes[0].write(lambda tx: save_peers(tx, items))
     first = select(peers.c.host).where(peers.c.host == "a.example").with_for_update()
     assert await runs(processes, Case(first, save_peers, items)) == 2
+
+
+async def test_what_many_share_runs_in_one_order_whoever_came_first(
+    processes: list[Database], three: list[Video]
+) -> None:
+    """Two processes whose groups hold the same two shared writes, gathered in opposite orders."""
+    holder, one, other = processes
+    ran: list[str] = []
+
+    async def add(tx: Transaction, video: Video) -> None:
+        await tx.execute(update(videos).where(videos.c.number == video.number).values(views=videos.c.views + 1))
+
+    async def first(tx: Transaction, items: Sequence[None]) -> Sequence[None]:
+        ran.append("first")
+        await add(tx, three[0])
+        return items
+
+    async def second(tx: Transaction, items: Sequence[None]) -> Sequence[None]:
+        ran.append("second")
+        await add(tx, three[1])
+        return items
+
+    let_go, held = asyncio.Event(), asyncio.Event()
+
+    async def hold(tx: Transaction) -> None:
+        for video in three[:2]:
+            await add(tx, video)
+        held.set()
+        await let_go.wait()
+
+    async def waits(number: int) -> bool:
+        asked = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        async with holder.read() as tx:
+            return int((await tx.execute(asked)).scalar_one()) == number
+
+    holding = asyncio.create_task(holder.write(hold))
+    await held.wait()
+    writing = []
+    for number, (db, works) in enumerate(((one, (first, second)), (other, (second, first))), 1):
+        writing += [asyncio.create_task(db.write_together(work, None)) for work in works]
+        await wait_until(partial(waits, number), what="a writer does not wait")
+    let_go.set()
+    await asyncio.gather(holding, *writing)
+    assert ran == ["first", "first", "second", "second"]
