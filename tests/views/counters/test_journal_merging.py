@@ -143,7 +143,8 @@ def test_whatever_happens_a_start_finds_what_was_written(
     thread.merge()
     assert replayed(on_disk(thread.directory)) == replayed(iter(thread.written))
     assert thread.metrics.registry.get_sample_value("fediviews_journal_merges_failed_total") == 0
-    shutil.rmtree(base)
+    # A merge that was killed takes its file away whenever it is collected, perhaps in the middle of this.
+    shutil.rmtree(base, ignore_errors=True)
 
 
 class Killed(BaseException):
