@@ -135,6 +135,19 @@ async def test_a_short_loop_may_be_at_the_same_second_at_every_report(
     assert await house.viewers(SHORT) == 1
 
 
+@pytest.mark.parametrize("event", [None, "ended"])
+async def test_a_short_loop_is_counted_by_its_first_round(
+    client: TestClient, clock: ManualClock, event: str | None
+) -> None:
+    """PeerTube's player says the length at the end of the first round and nothing after it; ours does, and names it."""
+    assert await said(client, "loop", 0, video=SHORT) == "ignored: watch_time"
+    clock.advance(5_000)
+    assert await said(client, "loop", 5, video=SHORT, event=event) == "counted"
+    for _ in range(50):
+        clock.advance(5_000)
+        assert await said(client, "loop", 0, video=SHORT) != "counted"
+
+
 async def test_a_jump_to_where_it_stood_is_no_progress(client: TestClient, house: House, clock: ManualClock) -> None:
     answers = []
     for _ in range(25):
