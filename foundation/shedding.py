@@ -1,8 +1,8 @@
 """What is turned away when there is more to do than can be done, and in which order.
 
-Pressure is measured (see ``service.overload``), 1.0 is where it begins to hurt. While it stays there one more kind of
-load is turned away each ``UP_AFTER_MS``; when it has gone, one less each ``DOWN_AFTER_MS``. So the least valuable kind
-goes first, and only as much as it takes goes at all.
+Pressure is measured (see ``service.health.load``), 1.0 is where it begins to hurt. While it stays there one more kind
+of load is turned away each ``UP_AFTER_MS``; when it has gone, one less each ``DOWN_AFTER_MS``. So the least valuable
+kind goes first, and only as much as it takes goes at all.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
-from service import VERSION, admin_routes, health, nowhere, openapi, overview_routes
+from service import VERSION, nowhere, openapi
+from service.admin import overview_routes, peer_routes
 from service.applications import ApplicationViews
 from service.building.house import House
 from service.building.views_api import views_api
@@ -28,6 +29,7 @@ from service.dashboard.building import desk_of, overview_of, setup_dashboard
 from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
+from service.health import routes as health_routes
 from service.hot_paths import HotPaths
 from service.html_pages import Pages
 from service.live_push import LivePush
@@ -103,7 +105,7 @@ class Application:
         calls = ApiCalls(views.telemetry, ground.clock)
         desk, tokens = desk_of(house), house.tokens
         overview = overview_of(house, desk)
-        admin_routes.setup_routes(app.router, tokens=tokens, desk=desk, calls=calls)
+        peer_routes.setup_routes(app.router, tokens=tokens, desk=desk, calls=calls)
         overview_routes.setup_routes(
             app.router, tokens=tokens, overview=overview, config=lambda: house.config, calls=calls
         )
@@ -113,7 +115,7 @@ class Application:
         setup_dashboard(app.router, house, desk=desk, overview=overview, examine=examiner, hooks=hooks)
         openapi.setup_routes(app.router, str(config.instance.url))
         nowhere.setup_routes(app.router)
-        health.setup_routes(
+        health_routes.setup_routes(
             app.router,
             render=self._metrics_page,
             checks={"database": ground.database.check, "live": ground.live.check},

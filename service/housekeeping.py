@@ -6,13 +6,13 @@ import asyncio
 import logging
 
 from foundation.errors import ConfigError
-from service import overload
 from service.building.door_in import Entrance
 from service.building.door_out import Outbox, Outlet
 from service.building.federation_tower import FederationTower
 from service.building.ground import Ground
 from service.building.late import LateEvents
 from service.building.views_tower import ViewsTower
+from service.health import load
 from service.tasks import Task
 from views.model import Video
 from views.resume import WRITE_EVERY_MS
@@ -56,7 +56,7 @@ class Housekeeping:
         self._in = door_in
         self._events = events
         self._key_problem = ""
-        self._gauge = overload.LoadGauge(
+        self._gauge = load.LoadGauge(
             ground.shedder,
             ground.clock,
             ground.config.listen.overload_lag_ms,
@@ -71,7 +71,7 @@ class Housekeeping:
         save_ms = max(1_000, min(MINUTE_MS, views.stats_lifetime_ms // 4))
         refresh_ms = max(1_000, min(HOUR_MS, federation.video_refresh_ms // 4))
         return [
-            Task("measure the load", self._gauge.measure, overload.PERIOD_MS),
+            Task("measure the load", self._gauge.measure, load.PERIOD_MS),
             Task("sweep viewers", self.sweep, views.sweep_interval_ms),
             Task("follow viewers", self._views.telemetry_house.look, views.sweep_interval_ms),
             Task("flush telemetry", self._views.telemetry_house.flush, config.telemetry.flush_interval_ms),

@@ -18,11 +18,11 @@ from service.building.principals import grants_of, signed_clients
 from service.building.views_tower import ViewsTower, views_tower
 from service.config import Config, generate_admin_token
 from service.directory import ServiceDirectory
+from service.health.peer_gauges import PeerGauges
+from service.health.scope_gauges import ScopeGauges
 from service.hooks import posting, telling, webhooks
 from service.housekeeping import Housekeeping
 from service.livekit import livekit_house
-from service.peer_gauges import PeerGauges
-from service.scopes import ScopeGauges
 from service.workers.siblings import Siblings, Worker
 
 _log = logging.getLogger("fediviews")

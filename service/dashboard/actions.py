@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from foundation.errors import Refused
+from service.admin.peer_desk import PeerDesk
 from service.dashboard.guard import Fields, Guard
 from service.dashboard.pages import DashboardPages
 from service.dashboard.sessions import Session
-from service.desk import Desk
 
 UNKNOWN = Refused("unknown_action", "There is nothing of that kind to be done.", 400)
 NO_FOLLOW = Refused("no_follow", "We do not follow that host.", 404)
@@ -21,7 +21,7 @@ NO_HOOK = Refused("no_hook", "There is no such webhook.", 404)
 class DashboardActions:
     guard: Guard
     pages: DashboardPages
-    desk: Desk
+    desk: PeerDesk
 
     def setup(self, router: web.UrlDispatcher) -> None:
         for path, handler in (

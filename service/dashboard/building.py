@@ -6,20 +6,20 @@ from aiohttp import web
 
 from foundation.web import client_address
 from outbox.webhooks.routes import WebhookRoutes
+from service.admin.overview import Overview
+from service.admin.peer_desk import PeerDesk
+from service.admin.quarantines import Quarantines
+from service.admin.today import Lags, PagesToday
 from service.building.house import House
 from service.building.viewer_secret import viewer_secret
 from service.dashboard.actions import DashboardActions
 from service.dashboard.guard import Guard
 from service.dashboard.pages import DashboardPages, Examine
 from service.dashboard.sessions import Sessions
-from service.desk import Desk
-from service.overview import Overview
-from service.quarantines import Quarantines
-from service.today import Lags, PagesToday
 
 
-def desk_of(house: House) -> Desk:
-    return Desk(
+def desk_of(house: House) -> PeerDesk:
+    return PeerDesk(
         peers=house.federation.peers,
         following=house.outbox.following,
         events=house.outbox.events,
@@ -31,7 +31,7 @@ def desk_of(house: House) -> Desk:
     )
 
 
-def overview_of(house: House, desk: Desk) -> Overview:
+def overview_of(house: House, desk: PeerDesk) -> Overview:
     ground, views = house.ground, house.views
     return Overview(
         clock=ground.clock,
@@ -48,7 +48,13 @@ def overview_of(house: House, desk: Desk) -> Overview:
 
 
 def setup_dashboard(
-    router: web.UrlDispatcher, house: House, *, desk: Desk, overview: Overview, examine: Examine, hooks: WebhookRoutes
+    router: web.UrlDispatcher,
+    house: House,
+    *,
+    desk: PeerDesk,
+    overview: Overview,
+    examine: Examine,
+    hooks: WebhookRoutes,
 ) -> None:
     """The templates and static files belong to ``service.html_pages``."""
     ground, config = house.ground, house.ground.config

@@ -11,13 +11,13 @@ from aiohttp import web
 from foundation.clock import Clock, iso_ms
 from foundation.errors import Refused
 from outbox.webhooks.routes import WebhookRoutes
+from service.admin.overview import Overview
+from service.admin.overview_routes import configuration
+from service.admin.peer_desk import PeerDesk
 from service.config import Config
 from service.dashboard.guard import HEADERS, Guard
 from service.dashboard.sessions import Session
 from service.dashboard.words import ago, ahead, done, lag
-from service.desk import Desk
-from service.overview import Overview
-from service.overview_routes import configuration
 from views.catalog import Catalog
 from views.last_known import Known
 from views.listing import MAX_SEARCH, VideoFilter
@@ -38,7 +38,7 @@ class DashboardPages:
 
     guard: Guard
     clock: Clock
-    desk: Desk
+    desk: PeerDesk
     overview: Overview
     catalog: Catalog
     viewers: Viewers

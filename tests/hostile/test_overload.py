@@ -7,7 +7,7 @@ import asyncio
 from hostile.scene import Build, Scene
 from support.wire import Answer
 
-from service.overload import LoadGauge
+from service.health.load import LoadGauge
 
 
 def turned_away(answer: Answer) -> bool:

@@ -17,10 +17,10 @@ from foundation.principal import Role
 from inbox.quarantine import Quarantine
 from inbox.replay import QuarantineReplay
 from outbox.lag import DeliveryLag
+from service.admin.quarantines import Quarantines
+from service.admin.today import Lags, healthy
 from service.app import Service
 from service.config import Config, Listen, Pages, Secret, Site, Storage, Token
-from service.quarantines import Quarantines
-from service.today import Lags, healthy
 from service.workers.siblings import Siblings, Worker
 
 ADMIN = "an-admins-token"

@@ -14,9 +14,9 @@ from foundation.principal import Role
 from foundation.tokens import TokenBook
 from foundation.web import bearer_token
 from outbox.waiting import Handler, available
+from service.admin.overview import Overview
 from service.config import Config
 from service.config.printed import printed
-from service.overview import Overview
 from views.telemetry.calls import ApiCalls
 
 

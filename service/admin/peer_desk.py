@@ -18,13 +18,13 @@ from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.queues import Queues, Undelivered
 from outbox.report import Delivery, DeliveryReports
-from service.quarantines import Quarantines
+from service.admin.quarantines import Quarantines
 
 MAX_LISTED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class PeerDesk:
     """``unusual`` tells what is out of the ordinary with a host; ``hurry`` is told of a host whose activities are to be
     tried now. Everything that reads or writes the database raises StorageUnavailable."""
 

@@ -13,7 +13,7 @@ from foundation.principal import Role
 from foundation.tokens import TokenBook
 from foundation.web import bearer_token, read_body
 from outbox.waiting import available
-from service.desk import Desk
+from service.admin.peer_desk import PeerDesk
 from views.telemetry.calls import ApiCalls
 
 MAX_BODY = 10_000
@@ -21,7 +21,7 @@ MAX_BODY = 10_000
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: Desk, calls: ApiCalls) -> None:
+def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk, calls: ApiCalls) -> None:
     def for_admins(handler: Handler) -> Handler:
         handler = available(handler)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from prometheus_client.parser import text_string_to_metric_families
 
 from foundation.clock import Clock, iso_ms
-from service.today import healthy
+from service.admin.today import healthy
 from views.last_known import Known
 from views.model import Video
 from views.routes.video_json import video_json, viewers_json

@@ -1,0 +1,1 @@
+"""What administrators see and decide: for the admin REST and for the dashboard."""

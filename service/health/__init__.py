@@ -1,0 +1,1 @@
+"""Is it alive, can it keep up, and what do its numbers say."""
