@@ -13,6 +13,7 @@ from typing import Any
 from foundation.errors import ConfigError, FediviewsError
 from service import VERSION
 from service.commands import admin_client
+from service.commands.slips import slip_in
 from service.completion import SHELLS, script
 from service.config import check_config, load_config
 from service.sigtool.arguments import add_arguments as add_sigtool_arguments
@@ -23,7 +24,16 @@ MISUSED = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    said = list(sys.argv[1:] if argv is None else argv)
+    if not said:
+        parser.print_help(sys.stderr)
+        return MISUSED
+    slip = slip_in(parser, said)
+    if slip is not None:
+        print(slip, file=sys.stderr)
+        return MISUSED
+    arguments = parser.parse_args(said)
     command: Callable[[argparse.Namespace], int] = arguments.command
     try:
         return command(arguments)
@@ -42,7 +52,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fediviews", description="Counts who is watching, across instances.")
+    parser = argparse.ArgumentParser(
+        prog="fediviews",
+        description="Counts who is watching, across instances.",
+        epilog="Exit status: 0 done; 1 it could not be done; 2 the call or the configuration is wrong; 130 Ctrl-C. "
+        "`fediviews COMMAND --help` says more.",
+    )
     parser.add_argument("--version", action="version", version=f"fediviews {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -113,7 +128,9 @@ def _parser() -> argparse.ArgumentParser:
     examined = add("doctor", _doctor, "look whether everything is as it has to be, and say what to do where it is not")
     examined.add_argument("--json", action="store_true", help="as GET /api/v1/server/doctor says it")
     listed = add("videos", _videos, "list the newest videos that a running service knows, with viewers and views")
-    listed.add_argument("--count", type=int, default=25, help="so many at most, up to 100 (default: %(default)s)")
+    listed.add_argument(
+        "--count", type=_whole(1, 100), default=25, help="so many at most, up to 100 (default: %(default)s)"
+    )
     listed.add_argument("--live", action="store_true", help="live streams alone")
     listed.add_argument("--json", action="store_true", help="as GET /api/v1/videos says it")
     measured = add("stats", _stats, "who watches a video, and its statistics, from a running service")
@@ -135,6 +152,15 @@ def _parser() -> argparse.ArgumentParser:
     signatures.set_defaults(command=_sigtool)
     add_sigtool_arguments(signatures)
     return parser
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 10 and low <= int(text) <= high):
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {low} to {high}")
+        return int(text)
+
+    return number
 
 
 def _serve(arguments: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,9 @@ import aiohttp
 from foundation.clock import SystemClock
 from foundation.errors import ConfigError, FediviewsError
 from foundation.principal import Role
+from foundation.tokens import BAD_TOKEN
 from service.commands.peer_table import peer_lines, refusal_lines, undelivered_lines
+from service.commands.terminal import width_of
 from service.commands.video_table import stats_lines, video_lines
 from service.config import Config
 from service.config.admin_token import FILE_NAME, generate_admin_token
@@ -57,7 +60,7 @@ async def quarantine(config: Config, action: str, host: str | None, reason: str 
     else:
         answer = await _ask(config, "GET", f"{path}?{chosen}")
         entries = [entry for entry in answer["data"] if reason in (None, entry["reason"])]
-        print("\n".join(refusal_lines(entries)))
+        print("\n".join(refusal_lines(entries, width_of(sys.stdout))))
     return 0
 
 
@@ -89,7 +92,7 @@ async def print_videos(config: Config, *, count: int, live: bool, as_json: bool 
     """The newest ``count``, or those that are live; private ones too."""
     chosen = urlencode({"count": count, "sort": "-publishedAt", **({"isLive": "true"} if live else {})})
     found = (await _ask(config, "GET", f"/api/v1/videos?{chosen}"))["data"]
-    _print(found, lambda videos, _: video_lines(videos), as_json)
+    _print(found, lambda videos, _, width: video_lines(videos, width), as_json)
     return 0
 
 
@@ -107,14 +110,20 @@ async def print_stats(config: Config, video: str, *, as_json: bool = False) -> i
 
 
 def _print(
-    data: list[dict[str, Any]], lines: Callable[[Sequence[dict[str, Any]], int], list[str]], as_json: bool
+    data: list[dict[str, Any]],
+    lines: Callable[[Sequence[dict[str, Any]], int, int | None], list[str]],
+    as_json: bool,
 ) -> None:
-    text = json.dumps(data, indent=2) if as_json else "\n".join(lines(data, SystemClock().now_ms()))
-    print(text)
+    """``lines`` of the data, the Unix milliseconds of now and the columns there are."""
+    if as_json:
+        print(json.dumps(data, indent=2))
+    else:
+        print("\n".join(lines(data, SystemClock().now_ms(), width_of(sys.stdout))))
 
 
 async def _ask(config: Config, method: str, path: str, body: object = None) -> Any:
-    url = f"http://{_listening(config)}{path}"
+    place = f"http://{_listening(config)}"
+    url = f"{place}{path}"
     headers = {"Authorization": f"Bearer {_token(config)}"}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
@@ -123,14 +132,22 @@ async def _ask(config: Config, method: str, path: str, body: object = None) -> A
             session.request(method, url, json=body, headers=headers) as answer,
         ):
             said = await answer.json(content_type=None) if answer.content_length != 0 else None
-    except (aiohttp.ClientError, TimeoutError, ValueError) as problem:
-        raise AdminError(f"no answer from {url}: is `fediviews serve` running with this config? ({problem})") from None
-    if answer.status == 401:
+    except aiohttp.ClientConnectorError as problem:
+        why = os.strerror(problem.errno) if problem.errno else str(problem)
+        raise AdminError(f"no answer from {place}: is `fediviews serve` running with this config? ({why})") from None
+    except TimeoutError:
+        raise AdminError(f"no answer from {place} within {TIMEOUT_S} s: it is busy, or something else") from None
+    except (aiohttp.ClientError, ValueError) as problem:
+        raise AdminError(f"what answers at {place} does not speak as Fediviews does ({problem})") from None
+    if answer.status < 400:
+        return said
+    refusal = said if isinstance(said, dict) else {}
+    if answer.status == 401 and refusal.get("code") == BAD_TOKEN.reason:
         raise AdminError("the service does not know this token: it was started with other tokens; send it SIGHUP")
-    if answer.status >= 400:
-        detail = said.get("detail") if isinstance(said, dict) else None
-        raise AdminError(f"{method} {path}: {answer.status} {detail or answer.reason}")
-    return said
+    wrong = refusal.get("invalid-params")
+    if isinstance(wrong, dict):
+        raise AdminError("; ".join(f"{name}: {each.get('msg')}" for name, each in wrong.items()))
+    raise AdminError(f"{refusal.get('detail') or answer.reason} ({answer.status})")
 
 
 def _listening(config: Config) -> str:
@@ -146,5 +163,6 @@ def _token(config: Config) -> str:
     if config.tokens:
         raise ConfigError("tokens", "no token of role admin has a value: the command line has nothing to show")
     if not (config.storage.directory / FILE_NAME).exists():
-        print("the service has never run with this config: it has no admin token yet", file=sys.stderr)
+        # Asking is not running: a token made here would be that of no service.
+        raise AdminError("the service has never run with this config: is `fediviews serve` running with another one?")
     return generate_admin_token(config.storage.directory)[0]

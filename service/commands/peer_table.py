@@ -15,12 +15,12 @@ REFUSAL_TITLES = ("AT", "HOST", "REASON", "KIND", "REPLAY", "DETAIL")
 UNDELIVERED_TITLES = ("HOST", "TYPE", "ABOUT", "REASON", "TRIES", "AGE", "NEXT", "ID")
 
 
-def peer_lines(peers: Sequence[dict[str, Any]], now_ms: int) -> list[str]:
+def peer_lines(peers: Sequence[dict[str, Any]], now_ms: int, width: int | None = None) -> list[str]:
     """``QUEUE`` is activities, totals and viewers that wait; times are how long ago, or how long until."""
-    return table(PEER_TITLES, [_peer(peer, now_ms) for peer in peers])
+    return table(PEER_TITLES, [_peer(peer, now_ms) for peer in peers], width)
 
 
-def undelivered_lines(found: Sequence[dict[str, Any]], now_ms: int) -> list[str]:
+def undelivered_lines(found: Sequence[dict[str, Any]], now_ms: int, width: int | None = None) -> list[str]:
     rows = [
         (
             one["host"],
@@ -34,10 +34,10 @@ def undelivered_lines(found: Sequence[dict[str, Any]], now_ms: int) -> list[str]
         )
         for one in found
     ]
-    return table(UNDELIVERED_TITLES, rows)
+    return table(UNDELIVERED_TITLES, rows, width)
 
 
-def refusal_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
+def refusal_lines(entries: Sequence[dict[str, Any]], width: int | None = None) -> list[str]:
     """What was not taken; ``REPLAY``: what was said is held, and can be judged again."""
     rows = [
         (
@@ -50,13 +50,37 @@ def refusal_lines(entries: Sequence[dict[str, Any]]) -> list[str]:
         )
         for one in entries
     ]
-    return table(REFUSAL_TITLES, rows)
+    return table(REFUSAL_TITLES, rows, width)
 
 
-def table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def table(titles: Sequence[str], rows: Sequence[Sequence[str]], width: int | None = None) -> list[str]:
+    """In columns; where these are wider than ``width`` (None: of a file or pipe), a paragraph for each row.
+
+    Others said much of it: what would move a cursor or colour a terminal is not printed.
+    """
+    rows = [[plain(text) for text in row] for row in rows]
     widths = [max(len(row[column]) for row in [titles, *rows]) for column in range(len(titles))]
-    lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [titles, *rows])
+    if width is not None and rows and sum(widths) + 2 * len(widths) - 2 > width:
+        return _paragraphs(titles, rows)
+    lines = ("  ".join(text.ljust(room) for text, room in zip(row, widths, strict=True)) for row in [titles, *rows])
     return [line.rstrip() for line in lines]
+
+
+def plain(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
+
+
+def _paragraphs(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """What says nothing (``-``) is left out."""
+    room = max(len(title) for title in titles[1:])
+    lines = []
+    for row in rows:
+        lines.append(row[0])
+        lines += [
+            f"  {title.ljust(room)}  {text}" for title, text in zip(titles[1:], row[1:], strict=True) if text != "-"
+        ]
+        lines.append("")
+    return lines[:-1]
 
 
 def since(instant: str | None, now_ms: int) -> str:

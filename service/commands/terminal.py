@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import os
+import shutil
 from typing import TextIO
 
 
@@ -22,3 +23,8 @@ def painted(text: str, colour: Colour, out: TextIO) -> str:
 def wants_colour(out: TextIO) -> bool:
     """https://no-color.org: any value but an empty one turns colours off."""
     return out.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def width_of(out: TextIO) -> int | None:
+    """Columns of a terminal; None for a file or a pipe, where lines are as long as they are."""
+    return shutil.get_terminal_size().columns if out.isatty() else None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from service.commands.peer_table import table
+from service.commands.peer_table import plain, table
 
 VIDEO_TITLES = ("VIDEO", "NAME", "FROM", "KIND", "PRIVACY", "VIEWERS", "VIEWS")
 LISTED = 5
@@ -17,9 +17,9 @@ LISTED = 5
 _NAME_CHARS = 48
 
 
-def video_lines(videos: Sequence[Mapping[str, Any]]) -> list[str]:
+def video_lines(videos: Sequence[Mapping[str, Any]], width: int | None = None) -> list[str]:
     """``VIDEO`` is the short UUID, which every command and path takes."""
-    return table(VIDEO_TITLES, [_video(video) for video in videos])
+    return table(VIDEO_TITLES, [_video(video) for video in videos], width)
 
 
 def stats_lines(
@@ -50,8 +50,8 @@ def stats_lines(
 
 def shown(text: str) -> str:
     """Cut, and without anything that is not a character to be seen."""
-    plain = "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
-    return plain if len(plain) <= _NAME_CHARS else plain[: _NAME_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
+    seen = plain(text)
+    return seen if len(seen) <= _NAME_CHARS else seen[: _NAME_CHARS - 1] + "\N{HORIZONTAL ELLIPSIS}"
 
 
 def span(seconds: int) -> str:

@@ -32,7 +32,7 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
         with path.open("rb") as file:
             data = file.read(tree.LARGEST_TEXT + 1)
     except OSError as error:
-        raise ConfigError("", f"{path} cannot be read: {error.strerror or 'unusable'}") from None
+        raise ConfigError("", f"cannot be read: {error.strerror or 'unusable'}") from None
     except ValueError:
         raise ConfigError("", "the path of the configuration file is unusable") from None
     root = tree.parse_yaml(data, path.name)

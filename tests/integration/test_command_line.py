@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 
 from integration.conftest import MakeInstance, Spawn
-from integration.house import OTHER_UUID, TOKEN, UUID, Client, run, wait_until
+from integration.house import OTHER_UUID, ROOT, TOKEN, UUID, Client, command, run, wait_until
 
 
 async def test_the_command_line_asks_a_running_service(spawn: Spawn, instance: MakeInstance) -> None:
@@ -146,3 +148,51 @@ async def test_the_doctor_comes_to_a_running_service(spawn: Spawn) -> None:
     assert ill.status == 1
     assert "is the service running" in ill.out
     assert "Traceback" not in ill.out + ill.err
+
+
+async def test_ctrl_c_ends_it_without_a_word(spawn: Spawn) -> None:
+    """While it waits for a service that has taken the question and does not answer."""
+    asked = asyncio.Event()
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        writer.close()
+
+    process = spawn()
+    server = await asyncio.start_server(silent, "127.0.0.1", int(process.url.rpartition(":")[2]))
+    child = await asyncio.create_subprocess_exec(
+        *command("peers", process.config),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        async with asyncio.timeout(60):
+            await asked.wait()
+            child.send_signal(signal.SIGINT)
+            said = await child.communicate()
+    finally:
+        server.close()
+    assert (child.returncode, said) == (130, (b"", b""))
+
+
+async def test_a_token_of_another_service_and_a_stranger_on_the_port_are_told(spawn: Spawn) -> None:
+    process = spawn()
+    await process.start()
+    process.config.write_text(process.config.read_text().replace(TOKEN, "another-token-of-an-admin"))
+    refused = await run("peers", process.config)
+    assert (refused.status, "does not know this token" in refused.err) == (1, True)
+    await process.end()
+
+    async def stranger(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"SSH-2.0-OpenSSH\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(stranger, "127.0.0.1", int(process.url.rpartition(":")[2]))
+    other = await run("peers", process.config)
+    server.close()
+    assert (other.status, "does not speak as Fediviews does" in other.err) == (1, True)
+    assert len(other.err.splitlines()) == 1
