@@ -36,16 +36,21 @@ class KeyPolicy:
     refetch_interval_ms: int = 300_000
     refetch_pause_ms: int = 10_000
     fetches_per_minute: int = 30
+    hosts_per_site: int = 4
     max_in_flight: int = 64
-    max_in_flight_of_host: int = 4
-    max_in_flight_for_address: int = 32
+    max_in_flight_of_site: int = 4
+    max_in_flight_for_network: int = 32
     max_reserved: int = 32
     max_reserved_of_host: int = 2
+    max_direct: int = 16
+    max_newcomers: int = 16
     patience_ms: int = 3_000
+    hanging_ms: int = 2_000
+    remembered_ms: int = 600_000
 
     @property
     def wasted_per_minute(self) -> int:
-        """Fetches from one host for one client address that led to no verified signature."""
+        """Fetches from one site for one client's network that led to no verified signature."""
         return max(1, self.fetches_per_minute // 3)
 
 

@@ -14,7 +14,8 @@ _Keys = tuple[tuple[int, str], ...]
 class Places:
     """``total`` places. Who takes one names its groups, one per entry of ``shares``, and counts in each; None: in none.
 
-    One group's members cannot take more than its share, nor wait in more than its share of the line.
+    One group's members cannot take more than its share, nor wait in more than its share of the line. Of those that
+    wait, whose groups have the fewest places comes first.
     """
 
     def __init__(self, total: int, shares: tuple[int, ...], patience_ms: int) -> None:
@@ -58,17 +59,26 @@ class Places:
         return turn.done()
 
     def leave(self, *groups: str | None) -> None:
-        """Give a place back: to the first in line whom it helps."""
+        """Give a place back: to whoever in line comes first."""
         self._count -= 1
         _discount(self._taken, _keys(groups))
-        for turn, keys in list(self._line.items()):
-            if self._count >= self._total:
+        while self._count < self._total:
+            fitting = [(turn, keys) for turn, keys in self._line.items() if self._fits(keys)]
+            if not fitting:
                 return
-            if self._fits(keys):
-                self._count += 1
-                self._taken.update(keys)
-                self._leave_line(turn)
-                turn.set_result(None)
+            turn, keys = min(fitting, key=lambda waiting: sum(self._taken[key] for key in waiting[1]))
+            self._count += 1
+            self._taken.update(keys)
+            self._leave_line(turn)
+            turn.set_result(None)
+
+    def has_room(self, *groups: str | None) -> bool:
+        """Whether :meth:`take` would find a place."""
+        return self._fits(_keys(groups))
+
+    def held_by(self, number: int, group: str) -> int:
+        """How many places the members of a group have; ``number`` says which of the groups it is."""
+        return self._taken[(number, group)]
 
     def __len__(self) -> int:
         """How many are taken."""

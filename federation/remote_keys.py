@@ -15,6 +15,7 @@ from federation.actors import ActorDocument
 from federation.kept_keys import KeptKeys
 from federation.key_fetches import KeyFetches
 from federation.key_policy import KeyPolicy, key_id_refusal
+from federation.origins import Origins
 from federation.remote_key import RemoteKey, key_of
 from federation.signatures.cavage import without_fragment
 from federation.signatures.reasons import SignatureReason
@@ -63,6 +64,7 @@ class KeyCache:
         may_fetch: Callable[[str], Refused | None] = lambda authority: None,
         is_known: Callable[[str], bool] = lambda actor: False,
         kept: KeptKeys | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._kept = kept
         self._clock = clock
@@ -75,7 +77,7 @@ class KeyCache:
         self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
         # Names of keys that made a signature, and until when (monotonic) that speaks for them.
         self._proven: OrderedDict[str, int] = OrderedDict()
-        self._fetches = KeyFetches(clock, metrics, self._policy)
+        self._fetches = KeyFetches(clock, metrics, self._policy, origins)
         self._asked_again: WindowLimiter[tuple[str, str]] = WindowLimiter(
             clock, 1, self._policy.refetch_interval_ms, 10_000
         )
@@ -85,7 +87,7 @@ class KeyCache:
     async def verify(self, inspected: Inspected, address: str | None = None) -> Verdict:
         """The verdict on a request by the key from here; a wrong signature has the key looked up once more.
 
-        ``address`` is the client's, whom fetches are charged to; it is kept nowhere but in memory, for minutes.
+        ``address`` is the client's, whose network fetches are charged to; both are in memory alone, for minutes.
         """
         name = without_fragment(inspected.key_id)
         if name not in self._keys:
@@ -176,24 +178,32 @@ class KeyCache:
             if refusal is not None:
                 return refusal
             known = self._is_acquainted(name)
-            place = await self._fetches.place(host, address, known=known)
+            direct = not known and await self._fetches.is_direct(host, address)
+            place = await self._fetches.place(host, address, known=known, direct=direct)
             if isinstance(place, Refused):
                 return self._stale(name) or place
             with place:
                 if name in self._in_flight:
                     continue
                 # Somebody else may have had it fetched while this one waited for a place.
-                return self._since(name, before) or await self._fetched_now(name, host, address, known)
+                found = self._since(name, before)
+                if found is not None:
+                    return found
+                refusal = self._fetches.charge(host, address, known=known, direct=direct)
+                if refusal is not None:
+                    return self._stale(name) or refusal
+                return await self._fetched_now(name, host, address)
 
-    async def _fetched_now(self, name: str, host: str, address: str | None, known: bool) -> RemoteKey | Refused:
-        refusal = self._fetches.charge(host, address, known=known)
-        if refusal is not None:
-            return self._stale(name) or refusal
+    async def _fetched_now(self, name: str, host: str, address: str | None) -> RemoteKey | Refused:
         future: asyncio.Future[RemoteKey | Refused | None] = asyncio.get_running_loop().create_future()
         self._in_flight[name] = future
         outcome: RemoteKey | Refused | None = None
         try:
-            outcome = self._remembered(name, await self._fetch(name))
+            began_ms = self._clock.monotonic_ms()
+            fetched = await self._fetch(name)
+            answered = not isinstance(fetched, Refused) or fetched.reason != SignatureReason.KEY_UNAVAILABLE
+            self._fetches.took(host, address, self._clock.monotonic_ms() - began_ms, answered=answered)
+            outcome = self._remembered(name, fetched)
         finally:
             del self._in_flight[name]
             future.set_result(outcome)

@@ -118,3 +118,16 @@ def network_key(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv4Address):
         return str(parsed)
     return str(ipaddress.IPv6Address(int(parsed) >> 64 << 64)) + "/64"
+
+
+def neighbourhood_key(address: str) -> str:
+    """What several addresses of one hand mostly have in common: the /24 of an IPv4 address, the /48 of an IPv6 one.
+
+    Text that is no address is returned as it is, cut to 64 characters.
+    """
+    parsed = parse_address(address)
+    if parsed is None:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(ipaddress.IPv4Address(int(parsed) >> 8 << 8)) + "/24"
+    return str(ipaddress.IPv6Address(int(parsed) >> 80 << 80)) + "/48"

@@ -43,6 +43,12 @@ class WindowLimiter(Generic[K]):
         self._windows[key] = (ends_ms, count + 1)
         return None
 
+    def peek(self, key: K) -> int | None:
+        """What a hit would say, without counting one."""
+        ends_ms, count = self._windows.get(key, (0, 0))
+        now_ms = self._clock.monotonic_ms()
+        return _seconds(ends_ms - now_ms) if count >= self._limit and ends_ms > now_ms else None
+
     def __len__(self) -> int:
         """How many keys are remembered."""
         return len(self._windows)

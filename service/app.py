@@ -202,6 +202,7 @@ class Service:
             ("what was learnt of peers was", self.federation.peers.save),
             ("their keys were", self.federation.kept_keys.save),
             ("how much peers sent was", self.federation.activity.save),
+            ("look-ups of key hosts were", self.federation.origins.close),
             ("connections that ask were", self.federation.asking.close),
             ("connections that deliver were", self.federation.delivering.close),
             ("the database was", self.ground.database.close),

@@ -8,12 +8,15 @@ from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
 from federation.kept_keys import KeptKeys
 from federation.keys import KeyCache, KeyPolicy
+from federation.origins import AT_ONCE as KEY_LOOKUPS_AT_ONCE
+from federation.origins import Origins
 from federation.own_keys import KeyRing, OwnKeys
 from federation.peers import PeerLimits, PeerPolicy, Peers, SignatureMode, Switch
 from federation.peers.activity import PeerActivity
 from federation.ports import PeerEvents
 from federation.signatures.verifier import Profile
 from federation.signing import Signing
+from foundation.dialing import SystemResolver
 from foundation.http import HttpClient
 from outbox.probe import AGAIN_AT_ONCE, FIRST_AT_ONCE
 from service.building.ground import Ground
@@ -39,6 +42,7 @@ class FederationTower:
     activity: PeerActivity
     remote_keys: KeyCache
     kept_keys: KeptKeys
+    origins: Origins
     profile: Profile
 
 
@@ -93,8 +97,8 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
             name=name,
         )
 
-    # 96 for keys, 100 for documents and collections, the rest for NodeInfo.
-    asking = client("fetch", 196 + FIRST_AT_ONCE + AGAIN_AT_ONCE)
+    # 128 for keys, 100 for documents and collections, the rest for NodeInfo.
+    asking = client("fetch", 228 + FIRST_AT_ONCE + AGAIN_AT_ONCE)
     # One each for whoever is served, and some for Rejects, which do not wait in line.
     delivering = client("delivery", federation.deliveries_at_once + federation.probes_at_once + 20)
     peers = Peers(
@@ -126,10 +130,12 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         max_keys=federation.key_cache_size,
         max_negative=federation.key_cache_size,
         ttl_ms=federation.key_ttl_ms,
+        hosts_per_site=federation.hosts_per_site,
         gone_ttl_ms=federation.negative_key_ttl_ms,
         negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
+    origins = Origins(clock, SystemResolver(KEY_LOOKUPS_AT_ONCE))
     kept_keys = KeptKeys(
         ground.database,
         clock,
@@ -146,9 +152,10 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         may_fetch=peers.may_speak,
         is_known=peers.is_acquainted,
         kept=kept_keys,
+        origins=origins,
     )
     profile = Profile(own, federation.clock_skew_ms, federation.minimum_key_bits, str(config.instance.url))
     activity = PeerActivity(ground.database, clock, metrics, flag_at=federation.unusual_at)
     return FederationTower(
-        identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, kept_keys, profile
+        identity, ring, signing, asking, delivering, actors, peers, activity, remote_keys, kept_keys, origins, profile
     )

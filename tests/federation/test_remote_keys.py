@@ -233,7 +233,7 @@ async def test_one_host_and_one_address_have_a_share_of_the_places(cache: KeyCac
     ]
     await everybody_waits()
     assert len(fetcher.asked) == 4 + 32
-    other = asyncio.create_task(cache.get("https://other.example/a", "192.0.2.2"))
+    other = asyncio.create_task(cache.get("https://other.example/a", "198.51.100.2"))
     await everybody_waits()
     assert fetcher.asked[-1] == "https://other.example/a"
     fetcher.gate.set()
