@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-
-from aiohttp.abc import AbstractResolver
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 from federation.places import Places
 from foundation.addresses import network_key, parse_address
@@ -21,10 +21,18 @@ _KNOWN_MS, _UNKNOWN_MS = 300_000, 60_000
 _NOWHERE: frozenset[str] = frozenset()
 
 
+class Resolver(Protocol):
+    """The part of `foundation.dialing.SystemResolver` that is needed here. Raises OSError."""
+
+    async def resolve(self, host: str) -> Sequence[Mapping[str, object]]: ...
+
+    async def close(self) -> None: ...
+
+
 class Origins:
     """Looks names up, at most eight at once, one of a site and two for a network, and remembers the answers."""
 
-    def __init__(self, clock: Clock, resolver: AbstractResolver, patience_ms: int = PATIENCE_MS) -> None:
+    def __init__(self, clock: Clock, resolver: Resolver, patience_ms: int = PATIENCE_MS) -> None:
         self._clock = clock
         self._resolver = resolver
         self._patience_s = patience_ms / 1000
@@ -66,7 +74,7 @@ class Origins:
         # The place is given back when the name server is done, however long nobody waits for it any more.
         found = _NOWHERE
         try:
-            found = frozenset(network_key(result["host"]) for result in await self._resolver.resolve(host))
+            found = frozenset(network_key(str(result["host"])) for result in await self._resolver.resolve(host))
         except OSError:
             pass
         finally:
