@@ -22,7 +22,7 @@ from benchmarks.heartbeat import HEADERS, VIDEO
 from benchmarks.house import MANY, running_service
 from benchmarks.load import Server, answer_questions, post, serving
 from service.config import Views
-from service.listening import room_for
+from service.web.listening import room_for
 from views.model import VideoDraft
 
 MOST = 9_500

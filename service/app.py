@@ -12,17 +12,17 @@ from foundation.clock import Clock, SystemClock
 from foundation.errors import ConfigError, Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.shedding import Shedder
-from service.application import Application
 from service.building.federation_tower import policy_of
 from service.building.ground import Ground
 from service.building.house import House
 from service.building.principals import signed_clients
+from service.building.webhooks import hooks_of
 from service.config import Config, reloadable_changes, restart_changes, with_reloadable
-from service.hooks import hooks_of
-from service.listening import ConnectionLimits, bound_connections, room_for
 from service.logs import server_logger
 from service.storage.stores import live_stores, open_database, spool_of
 from service.tasks import TaskRunner
+from service.web.application import Application
+from service.web.listening import ConnectionLimits, bound_connections, room_for
 from service.workers.changes_elsewhere import ChangesElsewhere
 from service.workers.siblings import Worker
 from service.workers.together import together

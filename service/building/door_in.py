@@ -20,11 +20,11 @@ from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import Plausibility, WatchActionHandler
 from outbox.following import Following
+from service.building.directory import ServiceDirectory
 from service.building.federation_tower import FederationTower
 from service.building.ground import Ground
 from service.building.rate_limits import host_limiter
 from service.building.views_tower import ViewsTower
-from service.directory import ServiceDirectory
 
 
 @dataclass(frozen=True, slots=True)

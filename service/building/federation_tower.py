@@ -19,10 +19,10 @@ from federation.signing import Signing
 from foundation.dialing import SystemResolver
 from foundation.http import HttpClient
 from outbox.probe import AGAIN_AT_ONCE, FIRST_AT_ONCE
+from service.building.directory import with_keys
 from service.building.ground import Ground
 from service.building.user_agent import user_agent
 from service.config import Config, Peer
-from service.directory import with_keys
 
 KEYS_SETTLE_MS = 15_000
 """Until every process of the instance has seen a new key: each looks every five seconds."""

@@ -9,20 +9,20 @@ from foundation.errors import StorageUnavailable
 from foundation.principal import Role
 from foundation.tokens import TokenBook, TokenGrant
 from outbox.client_auth import ClientAuthenticator
+from service.building.directory import ServiceDirectory
 from service.building.door_in import entrance
 from service.building.door_out import outbox, outlet
 from service.building.federation_tower import federation_tower
 from service.building.ground import Ground
 from service.building.late import Late, LateEvents
+from service.building.livekit import livekit_house
 from service.building.principals import grants_of, signed_clients
 from service.building.views_tower import ViewsTower, views_tower
+from service.building.webhooks import posting, telling, webhooks
 from service.config import Config, generate_admin_token
-from service.directory import ServiceDirectory
 from service.health.peer_gauges import PeerGauges
 from service.health.scope_gauges import ScopeGauges
-from service.hooks import posting, telling, webhooks
 from service.housekeeping import Housekeeping
-from service.livekit import livekit_house
 from service.workers.siblings import Siblings, Worker
 
 _log = logging.getLogger("fediviews")

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 from federation.documents import InstanceIdentity
 from federation.peers import Peers
+from service.building.geo import Geo
 from service.building.ground import Ground
 from service.building.late import Late
+from service.building.telemetry import TelemetryHouse
 from service.building.user_agent import user_agent
 from service.building.viewer_secret import viewer_secret
+from service.building.websites import WebSites
 from service.config import WatchTime
-from service.geo import Geo
-from service.telemetry import TelemetryHouse
-from service.websites import WebSites
 from service.workers.together import Together
 from views.catalog import Catalog
 from views.channel_totals import Channels

@@ -19,12 +19,12 @@ from foundation.clock import SystemClock
 from foundation.database import Database
 from foundation.errors import ConfigError, Refused
 from foundation.metrics import Metrics
+from service.building.geo import Geo
 from service.building.user_agent import user_agent
 from service.building.viewer_secret import viewer_secret
+from service.building.websites import backfill_of, sites_of
 from service.config import Config
-from service.geo import Geo
 from service.storage.stores import open_database
-from service.websites import backfill_of, sites_of
 from views.bots import Crawlers
 from views.pages.backfill import Backfill, History
 from views.pages.jobs import Job, Status

@@ -10,8 +10,8 @@ from foundation.errors import StorageUnavailable
 from outbox.webhooks.hooks import Hook
 from outbox.webhooks.queue import Depth, WebhookQueue
 from outbox.webhooks.sender import Tried
+from service.building.webhooks import try_hooks
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
-from service.hooks import try_hooks
 from views.tables import videos
 
 SHORT_SECRET = 32

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from service.building.house import House
 from service.building.views_tower import VIDEO_NEWS
-from service.live_push import LivePush
 from service.tasks import Task
+from service.web.live_push import LivePush
 
 PEER_NEWS = "peers"
 """Topic of changed follows and verdicts."""

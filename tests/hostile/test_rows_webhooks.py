@@ -13,8 +13,8 @@ from foundation.clock import SystemClock
 from foundation.errors import ConfigError
 from foundation.metrics import Metrics
 from outbox.webhooks.hooks import Hook
+from service.building.webhooks import posting
 from service.config import Config, load_config
-from service.hooks import posting
 
 HOOK = "webhooks: [{{url: '{url}', key: k, secret: a-secret-of-thirty-two-characters-or-more{more}}}]"
 

@@ -17,8 +17,8 @@ from support.livekit_server import SECRET as LIVEKIT_SECRET
 from support.webhook_receiver import KEY, SECRET, Receiver
 
 from foundation.clock import SystemClock
+from service.building.webhooks import try_hooks
 from service.config import Config, Livekit, LivekitKey, LivekitRoom, Secret, Webhook
-from service.hooks import try_hooks
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from foundation.metrics import Metrics
 from foundation.redis.facts import facts_of
 from outbox.webhooks.bodies import make_event
 from outbox.webhooks.queue import WebhookQueue
+from service.building.webhooks import hooks_of
 from service.config import Config, Livekit, LivekitKey, LivekitRoom, Peer, Secret, Storage, Webhook
 from service.config import Database as DatabaseAddress
 from service.config.storage import DatabaseKind, parse_live
@@ -36,7 +37,6 @@ from service.doctor import hooks, identity, peers, places, stores
 from service.doctor.command import doctor, lines, report, surroundings_of
 from service.doctor.examination import CHECKS, examine, worst
 from service.doctor.model import Finding, Status, Surroundings, failed, ok, warning
-from service.hooks import hooks_of
 from service.storage.migrate import migrate
 
 OK, WARNING, FAILED = Status.OK, Status.WARNING, Status.FAILED

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
-from service.hot_paths import HotPaths
+from service.web.hot_paths import HotPaths
 
 UUID = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
 LONG = "1" * 5_000

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from service.scripts import Scripts, smaller
+from service.web.scripts import Scripts, smaller
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from foundation.clock import ManualClock
 from foundation.metrics import Metrics
+from service.building.geo import Geo
 from service.config import Config, FileOrUrl, GeoHeaders, GeoIp, Storage
-from service.geo import Geo
 from views.geo import PlaceHeaders
 
 CITY = Path(__file__).parents[1] / "fixtures" / "geoip" / "GeoLite2-City-Test.mmdb"

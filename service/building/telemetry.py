@@ -10,9 +10,9 @@ from foundation.clock import Clock
 from foundation.database import Database
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
+from service.building.telemetry_places import Places
 from service.config import Config
 from service.storage.stores import LiveStores
-from service.telemetry_places import Places
 from views.catalog import Catalog
 from views.model import Video
 from views.ports import Notifier

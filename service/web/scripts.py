@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 from multidict import istr
 
-ROOT = Path(__file__).resolve().parent / "static"
+ROOT = Path(__file__).resolve().parent.parent / "static"
 PARTS = {
     "b.js": ("b.js",),
     "v.js": ("v/service.js", "v/quality.js", "v/watch.js", "v/count.js", "v/page.js"),

@@ -9,8 +9,8 @@ from foundation.database import Database
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
+from service.building.geo import Geo
 from service.config import Config
-from service.geo import Geo
 from service.storage.stores import GRACE_MS, LiveStores, MemoryStores, RedisStores
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore

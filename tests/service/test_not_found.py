@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
-from service.nowhere import setup_routes
+from service.web.not_found import setup_routes
 
 
 @pytest.fixture

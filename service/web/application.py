@@ -20,9 +20,9 @@ from outbox.follow_routes import FollowRoutes
 from outbox.routes import DocumentRoutes
 from outbox.watch_actions import WatchActionRoutes
 from outbox.webhooks.routes import WebhookRoutes
-from service import VERSION, nowhere, openapi
+from service import VERSION, openapi
 from service.admin import overview_routes, peer_routes
-from service.applications import ApplicationViews
+from service.building.application_views import ApplicationViews
 from service.building.house import House
 from service.building.views_api import views_api
 from service.dashboard.building import desk_of, overview_of, setup_dashboard
@@ -30,12 +30,13 @@ from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
 from service.health import routes as health_routes
-from service.hot_paths import HotPaths
 from service.html_pages import Pages
-from service.live_push import LivePush
-from service.scripts import Scripts
 from service.stats_page import StatsPage
 from service.video_statistics import VideoStatistics
+from service.web import not_found
+from service.web.hot_paths import HotPaths
+from service.web.live_push import LivePush
+from service.web.scripts import Scripts
 from views import routes as views_routes
 from views.model import Video
 from views.telemetry.calls import ApiCalls
@@ -114,7 +115,7 @@ class Application:
         hooks.setup(app.router)
         setup_dashboard(app.router, house, desk=desk, overview=overview, examine=examiner, hooks=hooks)
         openapi.setup_routes(app.router, str(config.instance.url))
-        nowhere.setup_routes(app.router)
+        not_found.setup_routes(app.router)
         health_routes.setup_routes(
             app.router,
             render=self._metrics_page,

@@ -10,7 +10,7 @@ from foundation import problems
 def setup_routes(router: web.UrlDispatcher) -> None:
     """Found after every other route, whenever it is registered: its path begins with nothing."""
 
-    async def nowhere(request: web.Request) -> web.Response:
+    async def not_found(request: web.Request) -> web.Response:
         allowed: set[str] = set()
         for resource in router.resources():
             if resource is not here:
@@ -21,4 +21,4 @@ def setup_routes(router: web.UrlDispatcher) -> None:
         return problems.problem(404, "There is nothing here.")
 
     here = router.add_resource("/{path:.*}")
-    here.add_route("*", nowhere)
+    here.add_route("*", not_found)
