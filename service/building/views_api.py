@@ -8,6 +8,7 @@ from service.building.ground import Ground
 from service.building.rate_limits import rate_limiter
 from service.building.report_rules import report_rules
 from service.building.views_tower import ViewsTower
+from views.audience import Audience
 from views.ports import VideoImporter
 from views.routes.services import ApiSettings, Command, ViewsApi
 
@@ -52,6 +53,7 @@ def views_api(
         telemetry=tower.telemetry,
         playback=tower.telemetry_house.desk,
         feed=tower.telemetry_house.feed,
+        audience=Audience(ground.clock) if config.telemetry.enabled else None,
         shedder=ground.shedder,
         rules=report_rules(ground.config.views, ground.clock, ground.metrics),
         pages=tower.websites.pages,

@@ -135,7 +135,32 @@ async def test_those_who_never_watched_do_not_write_the_sentence(client: Client)
     assert (said["representationPercent"], said["stalledViewersPercent"]) == (None, None)
 
 
+async def test_who_does_not_watch_is_not_asked_how_it_plays(client: Client, service: Service) -> None:
+    await play(client, "anna")
+    far = {"X-Forwarded-For": "192.0.2.7"}
+    ours = {"sessionId": "stranger", "duration": 10_000, "stalls": 3}
+    for path, body in (("/api/v1/metrics/playback", PEERTUBE), (f"/api/v1/videos/{UUID}/playback", ours)):
+        assert (await client.ask("POST", path, body, headers=far, admin=False)).status == 204
+    # At another video nobody of this house watches either.
+    other = "3f1f9d7c-5a35-4b8c-a3a1-8f6f0a3c2b32"
+    await client.put_video(other, name="Another")
+    assert (await tell(client, "/api/v1/metrics/playback", {**PEERTUBE, "videoId": other})).status == 204
+    # An application knows its viewers; a viewer that is counted may say it from wherever it has got to.
+    await client.ask("POST", f"/api/v1/videos/{UUID}/playback", {**ours, "sessionId": "application"}, headers=far)
+    await client.ask("POST", f"/api/v1/videos/{UUID}/playback", {**ours, "sessionId": "anna"}, headers=far, admin=False)
+
+    async def two() -> bool:
+        return bool((await quality(client))["viewers"] == 2)
+
+    await wait_until(two)
+    assert (await quality(client, video=other))["viewers"] == 0
+    scrape = (await client.ask("GET", "/metrics")).body
+    assert "fediviews_playback_unbelieved_total 3.0" in scrape
+    assert "peertube_playback_buffer_stalled_count_total{" not in scrape
+
+
 async def test_peertubes_metrics(client: Client) -> None:
+    await play(client, "anna")
     assert (await tell(client, "/api/v1/metrics/playback", PEERTUBE)).status == 204
     config = (await client.ask("GET", "/api/v1/config")).body
     assert config["openTelemetry"]["metrics"] == {"enabled": True, "playbackStatsInterval": 15_000}

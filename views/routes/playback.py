@@ -1,7 +1,8 @@
 """``POST /api/v1/metrics/playback`` (PeerTube's) and ``POST /api/v1/videos/{id}/playback`` (ours): how it plays.
 
 Order of judgement: rate limit 429, too much to do 503, body size 413, body 400, viewer token 401, video 404. Then 204.
-Where telemetry is off PeerTube's is 204 and nothing of it is looked at; so is ours.
+Where telemetry is off PeerTube's is 204 and nothing of it is looked at; so is ours. What is said by nobody that watches
+is 204, too, and counts for nothing.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from foundation.errors import Refused
+from foundation.principal import Principal, Role
 from foundation.problems import invalid_params
 from foundation.shedding import Load
 from foundation.web import read_body
 from views.ids import parse_video_ref
-from views.model import Video
+from views.model import LOCAL, Video
 from views.routes.access import BAD_ID, Access
 from views.routes.replies import add_resource, guarded, refusal
 from views.routes.services import ViewsApi
@@ -30,6 +32,9 @@ class PlaybackRoutes:
         self._api = api
         self._access = access
         self._desk = desk
+        self._strangers = api.metrics.counter(
+            "fediviews_playback_unbelieved", "What was said of playing by nobody that watches there."
+        )
 
     async def metrics(self, request: web.Request) -> web.StreamResponse:
         """PeerTube's body. It names no session: the viewer is the address, as in a report without one."""
@@ -44,6 +49,8 @@ class PlaybackRoutes:
         video = await self._video(request, said.video_id, None)
         if isinstance(video, Refused):
             return refusal(video)
+        if not await self._watches(request, video, None, None):
+            return self._unbelieved()
         self._desk.series.add(video, said)
         if said.sampled:
             return _ignored()
@@ -64,6 +71,8 @@ class PlaybackRoutes:
         if isinstance(video, Refused):
             return refusal(video)
         user = None if token is None or isinstance(token, Refused) else token.user
+        if not await self._watches(request, video, said.session_id, user):
+            return self._unbelieved()
         self._keep(request, video, said.session_id, user, [said.sample])
         return _ignored()
 
@@ -81,6 +90,24 @@ class PlaybackRoutes:
         if isinstance(principal, Refused):
             return principal
         return await self._access.may_know(named, principal, self._access.viewer_token(request, said_token))
+
+    async def _watches(self, request: web.Request, video: Video, session: str | None, user: str | None) -> bool:
+        """Does whoever says it watch: this viewer, or one of its address? An application's word is taken."""
+        address, audience = self._access.address(request), self._api.audience
+        if audience is None or audience.knows(address, video.number):
+            return True
+        principal = self._access.principal(request)
+        if isinstance(principal, Principal) and principal.may(Role.HOST):
+            return True
+        viewer, alternate = self._api.identity.viewer(session, user, address)
+        for key in (viewer, alternate):
+            if key is not None and await self._api.viewers.stays(video, LOCAL, key):
+                return True
+        return False
+
+    def _unbelieved(self) -> web.Response:
+        self._strangers.inc()
+        return _ignored()
 
     def _keep(
         self, request: web.Request, video: Video, session: str | None, user: str | None, samples: Sequence[Sample]

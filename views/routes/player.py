@@ -60,6 +60,7 @@ class PlayerRoutes:
         self._rules = api.rules
         self._ignored = api.watching.ignored
         self._seen = None if api.sharing is None else api.sharing.seen
+        self._watches = None if api.audience is None else api.audience.seen
         answers = api.metrics.counter(
             "fediviews_reports_refused", "Reports of players that were refused, by status.", ["status"]
         )
@@ -118,6 +119,8 @@ class PlayerRoutes:
                 )
                 if said.leave or outcome is Outcome.NO_PROGRESS:
                     self._rules.left(address, viewer, video.number)
+                if self._watches is not None and outcome is not Outcome.NO_PROGRESS:
+                    self._watches(address, video.number)
             if self._seen is not None:
                 unbelieved = "X-Forwarded-For" in request.headers and address == request.remote
                 self._seen(said.session_id or viewer, address, forwarded=unbelieved)

@@ -11,6 +11,7 @@ from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.shedding import Shedder
 from foundation.tokens import TokenBook
+from views.audience import Audience
 from views.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import ViewCounter
@@ -65,8 +66,9 @@ class ViewsApi:
     ``limiter`` counts per client network what is reported, ``reading`` what is asked; None for no limit. ``commands``
     are what an admin may run through ``POST /api/v1/server/debug/run-command``.
 
-    What may be None is absent with its routes. What ``geo_attribution`` gives is shown beside countries: the licence of
-    the place names asks for it. ``place_headers`` are believed from trusted proxies.
+    ``audience`` is there where players are asked how well it plays. What may be None is absent with its routes. What
+    ``geo_attribution`` gives is shown beside countries: the licence of the place names asks for it. ``place_headers``
+    are believed from trusted proxies.
     """
 
     clock: Clock
@@ -82,6 +84,7 @@ class ViewsApi:
     settings: ApiSettings = field(default_factory=ApiSettings)
     limiter: WindowLimiter[str] | None = None
     reading: WindowLimiter[str] | None = None
+    audience: Audience | None = None
     commands: Mapping[str, Command] = field(default_factory=dict)
     statistics: Statistics | None = None
     channels: Channels | None = None
