@@ -11,27 +11,34 @@ from aiohttp import web
 
 from service.app import Service
 from service.commands.demo import free_port
-from service.config import Config, Federation, Instance, Listen, Storage, Views
+from service.config import Config, Federation, Instance, Listen, Pages, Storage, Views
 from service.config.values import Rate, parse_origin
+from service.garbage import look_rarely
 
 MANY = Rate(1_000_000_000, 10_000)
 
 
 @asynccontextmanager
-async def running_service(views: Views | None = None) -> AsyncIterator[Service]:
-    """Everything on, as configured by default; only the rate limits (still asked each time) are never reached."""
+async def running_service(
+    views: Views | None = None, listen: Listen | None = None, pages: Pages | None = None
+) -> AsyncIterator[Service]:
+    """Everything on, as configured by default; only the rate limits (still asked each time) are never reached. For a
+    process that serves nothing else."""
     with TemporaryDirectory() as directory:
-        port = free_port()
+        listen = listen or Listen(port=free_port())
+        port = listen.port
         service = await Service.create(
             Config(
                 instance=Instance(url=parse_origin(f"http://127.0.0.1:{port}"), name="Benchmark"),
-                listen=Listen(port=port),
+                listen=listen,
                 storage=Storage(directory=Path(directory)),
                 views=views or Views(rate_limit=MANY),
+                pages=pages or Pages(),
                 federation=Federation(allow_http=True, allow_private_addresses=True, peer_requests=MANY),
             )
         )
         await service.start()
+        look_rarely()
         try:
             yield service
         finally:

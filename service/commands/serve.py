@@ -15,6 +15,7 @@ from service import VERSION
 from service.app import Service
 from service.config import Config, load_config
 from service.config.admin_token import FILE_NAME as ADMIN_TOKEN_FILE
+from service.garbage import look_rarely
 from service.workers.link import ParentLink
 from service.workers.supervisor import Supervisor
 
@@ -29,6 +30,7 @@ async def serve(config: Config, env: Mapping[str, str], parent: ParentLink | Non
     service = await Service.create(config, worker=None if parent is None else parent.worker)
     try:
         await service.start()
+        look_rarely()
         if parent is None:
             print_welcome(service.config, service.url, service.admin_token_path)
         else:
