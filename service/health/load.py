@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Sequence
 
 from foundation.clock import Clock
@@ -11,10 +12,26 @@ from foundation.shedding import Load, Shedder
 
 PERIOD_MS = 100
 _PROBE_S = 0.05
-_WEIGHT = 0.3
-"""Of the newest measurement in the running mean: one slow second is not an overload."""
+_MEMORY_S = 0.4
+"""How far the running mean looks back: one slow moment is not an overload."""
 
 log = logging.getLogger("fediviews.overload")
+
+
+class LagMean:
+    """The running mean of lags. What is measured rarely, because nobody gets round to it, weighs as much as the time
+    for which it stands: otherwise the mean would lag most where there is most to do. Pure."""
+
+    def __init__(self) -> None:
+        self.lag_ms = 0.0
+        self._at_s: float | None = None
+
+    def add(self, lag_ms: float, at_s: float) -> float:
+        """The mean after this measurement, at an instant of one clock."""
+        elapsed_s = _MEMORY_S if self._at_s is None else max(0.0, at_s - self._at_s)
+        self._at_s = at_s
+        self.lag_ms += (1 - math.exp(-elapsed_s / _MEMORY_S)) * (lag_ms - self.lag_ms)
+        return self.lag_ms
 
 
 class LoadGauge:
@@ -31,7 +48,7 @@ class LoadGauge:
         self._clock = clock
         self._full_lag_ms = full_lag_ms
         self._depths = tuple(depths)
-        self._lag_ms = 0.0
+        self._lag = LagMean()
 
     async def measure(self) -> None:
         if self._full_lag_ms is None:
@@ -40,10 +57,10 @@ class LoadGauge:
         loop = asyncio.get_running_loop()
         due_s = loop.time() + _PROBE_S
         await asyncio.sleep(_PROBE_S)
-        lag_ms = max(0.0, (loop.time() - due_s) * 1000)
-        self._lag_ms += _WEIGHT * (lag_ms - self._lag_ms)
+        now_s = loop.time()
+        lag_ms = self._lag.add(max(0.0, (now_s - due_s) * 1000), now_s)
         before = self._shedder.level
-        pressure = max([self._lag_ms / self._full_lag_ms, *(depth() for depth in self._depths)])
+        pressure = max([lag_ms / self._full_lag_ms, *(depth() for depth in self._depths)])
         self._shedder.measured(pressure, self._clock.monotonic_ms())
         if self._shedder.level != before:
             self._say(before, pressure)

@@ -7,7 +7,7 @@ import asyncio
 from hostile.scene import Build, Scene
 from support.wire import Answer
 
-from service.health.load import LoadGauge
+from service.health.load import LagMean, LoadGauge
 
 
 def turned_away(answer: Answer) -> bool:
@@ -73,3 +73,21 @@ async def test_queues_that_fill_are_pressure_too(build: Build) -> None:
     gauge = LoadGauge(scene.service.ground.shedder, scene.clock, 3_600_000, [lambda: 0.2, lambda: 1.5])
     await gauge.measure()
     assert scene.service.ground.shedder.pressure == 1.5
+
+
+def test_what_is_measured_rarely_weighs_as_much_as_the_time_for_which_it_stands() -> None:
+    often, rarely = LagMean(), LagMean()
+    for mean in (often, rarely):
+        mean.add(0, 0.0)
+    for tenth in range(1, 17):
+        often.add(800, tenth / 10)
+    rarely.add(800, 1.6)
+    assert round(often.lag_ms) == round(rarely.lag_ms) > 700
+
+
+def test_one_slow_moment_is_no_overload() -> None:
+    mean = LagMean()
+    for tenth in range(10):
+        mean.add(0, tenth / 10)
+    assert mean.add(1_000, 1.0) < 300
+    assert mean.add(0, 1.1) < 200
