@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from aiohttp import web
+from aiohttp import web, web_protocol
 from aiohttp.web_protocol import RequestHandler
 
 from foundation.addresses import network_key, parse_address
@@ -18,6 +18,10 @@ from foundation.web import Network
 
 OTHER_FILES = 200
 """Open files that are no connections of clients: databases, journal, connections to peers."""
+
+PIPELINED = 2
+"""Requests of one connection that are read before the first is answered. What more is sent waits with the operating
+system: taken apart, each would cost some 4 kB, and work that is lost when its sender hangs up."""
 
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -101,6 +105,8 @@ def bound_connections(runner: web.AppRunner, limits: ConnectionLimits, metrics: 
     """After ``runner.setup()``, before its first site starts."""
     server = runner.server
     assert server is not None
+    # Read by aiohttp for each new connection; 32 of its own accord, and no argument for it.
+    web_protocol.MAX_MSG_QUEUE_SIZE = PIPELINED
     # The runner makes its server itself; this one has the same attributes, and two of its methods do more.
     server.__class__ = BoundedServer
     assert isinstance(server, BoundedServer)

@@ -9,6 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from hostile.scene import Build, Scene
 
+from service.listening import PIPELINED
+
 GET = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
 
 
@@ -110,3 +112,15 @@ async def test_a_header_beyond_the_bound_is_refused(build: Build) -> None:
         assert (await caller.ask(GET[:-2] + b"X-Long: " + b"x" * 3_000 + b"\r\n\r\n")).startswith("400")
     async with calling(scene) as caller:
         assert await caller.ask(GET[:-2] + b"X-Long: " + b"x" * 1_000 + b"\r\n\r\n") == "200 OK"
+
+
+async def test_few_requests_of_a_connection_are_read_ahead_and_all_are_answered(build: Build) -> None:
+    scene = await build()
+    async with calling(scene) as caller:
+        assert await caller.ask(60 * GET) == "200 OK"
+        runner = scene.service._runner
+        assert runner is not None
+        assert runner.server is not None
+        assert max(len(handler._messages) for handler in runner.server.connections) <= PIPELINED
+        for _ in range(59):
+            assert await caller.ask(b"") == "200 OK"
