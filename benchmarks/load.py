@@ -54,13 +54,21 @@ def _child(serve: Serve, pipe: Connection) -> None:
 class Server:
     """The parent's view of the serving process. ``ready`` is what the child sent first."""
 
-    def __init__(self, pipe: Connection) -> None:
+    def __init__(self, pipe: Connection, pid: int | None) -> None:
         self._pipe = pipe
-        self.ready: Any = self._receive(30)
+        self._stopped = False
+        self.pid = pid
+        self.ready: Any = self._receive(60)
 
     def ask(self, question: str) -> Any:
         self._pipe.send(question)
         return self._receive(10)
+
+    def stop(self) -> None:
+        """Begins its end; asking is over."""
+        if not self._stopped:
+            self._stopped = True
+            self._pipe.send("stop")
 
     def _receive(self, within_s: float) -> Any:
         if not self._pipe.poll(within_s):
@@ -76,8 +84,9 @@ def serving(serve: Serve) -> Iterator[Server]:
     process.start()
     theirs.close()
     try:
-        yield Server(ours)
-        ours.send("stop")
+        server = Server(ours, process.pid)
+        yield server
+        server.stop()
         process.join(STOP_WITHIN_S)
     finally:
         if process.is_alive():

@@ -1,8 +1,12 @@
 """Ten times as much as can be done, for as long as it is let: does memory stay bounded, and does it recover by itself?
 
-First the rate of heartbeats that one process answers. As many clients as it answers in ``listen.overload_lag`` may ask
-at once before pressure begins; ten times as many then do, and ask again at once whatever they are told. Nine in ten
-report for viewers who are here, one in ten for a new one. Not part of ``python -m benchmarks``:
+First the rate that one process, alone on one core, answers without pressure: as many connections as keep it busy, each
+asking again when it is answered. Then ten times that rate arrives, whatever is answered: reports of viewers who are
+here and of new ones, page beacons, signed Views, and beside them connections that come and go, that send a byte a
+second, and that never read. Who has waited for three to ten seconds hangs up and
+comes again. Senders have the other core.
+
+Limits are the defaults, but for those of one address, which everybody here has. Not part of ``python -m benchmarks``:
 ``python -m benchmarks.overload --seconds 300``.
 """
 
@@ -10,151 +14,262 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
+import os
 import time
-from collections import Counter
-from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import cast
 
 import uvloop
 
-from benchmarks.heartbeat import HEADERS, VIDEO
-from benchmarks.house import MANY, running_service
+from benchmarks.heartbeat import HEADERS
+from benchmarks.house import MANY, listening, running_service
 from benchmarks.load import Server, answer_questions, post, serving
-from service.config import Views
-from service.web.listening import room_for
+from benchmarks.open_loop import Arrivals, Churn, Kind, Loop, Requests, Tally
+from benchmarks.signed_view import peer, signed_views
+from federation.keys import KeyPair
+from federation.signatures.signer import Signer
+from foundation.shedding import Load
+from service.config import Listen, Pages, Views
+from service.config.entries import Site
+from service.demo import free_port
+from service.listening import room_for
+from views.counters.memory import MemoryCounterStore
 from views.model import VideoDraft
 
-MOST = 9_500
-"""Connections: below the bound of the service (``listen.max_connections``)."""
-
-KNOWN = 2_000
-MAX_VIEWERS = 20_000
+VIDEO = "9c9de5e8-0a1e-484a-b099-e80766180a6d"
+SITE = "blog.example"
+PEERS = 3
+VIEWS_LAST_MS = 900_000
+HOUR_MS = 3_600_000
 TIMES = 10
-LAG_S = 0.3
-PAGE_BYTES = 4_096
+CALM_S = 6
+CALM_CONNECTIONS = 32
+CONNECTIONS = 6_000
 LATE_S = 120
 """Longest wait for the recovery."""
+PAGE_BYTES = 4_096
+LOOK_S = 0.05
 
 
-async def serve(pipe: Connection) -> None:
-    views = Views(rate_limit=MANY, sessions_per_address=None, max_viewers=MAX_VIEWERS)
-    async with running_service(views) as service:
-        await service.views.catalog.put_local(VideoDraft(VIDEO, "Benchmark", 0, is_live=True))
-        shedder = service.ground.shedder
-        pipe.send(service.config.listen.port)
-        await answer_questions(
-            pipe, {"memory": _memory_bytes, "level": lambda: shedder.level, "pressure": lambda: shedder.pressure}
-        )
+class Steps:
+    """At which level the service was since when, and what was turned away then for the first time."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.begun = time.monotonic()
+        self.seen: list[tuple[float, int]] = [(0.0, 0)]
+        self.first: dict[str, float] = {}
 
 
-def _memory_bytes() -> int:
-    with open("/proc/self/statm") as file:
+async def serve(port: int, pipe: Connection) -> None:
+    _pin(0)
+    views = Views(rate_limit=MANY, viewer_lifetime_ms=HOUR_MS, still_after_ms=None)
+    pages = Pages(sites=(Site(host=SITE),))
+    pairs = [KeyPair.generate() for _ in range(PEERS)]
+    documents: list[dict[str, object]] = [{} for _ in pairs]
+    async with running_service(views, Listen(port=port), pages) as service:
+        put = await service.views.catalog.put_local(VideoDraft(VIDEO, "Benchmark", 0, is_live=True))
+        assert isinstance(put, tuple)
+        signed: list[bytes] = []
+        async with asyncio.TaskGroup() as group:
+            stop = asyncio.Event()
+            for pair, document in zip(pairs, documents, strict=True):
+                signed += await _peer(group, stop, pair, document, put[0].url, port)
+            shedder, counters = service.ground.shedder, service.ground.live.counters
+            assert isinstance(counters, MemoryCounterStore)
+            sample, steps = service.ground.metrics.registry.get_sample_value, Steps()
+
+            def shed() -> dict[str, float]:
+                name = "fediviews_overload_shed_total"
+                return {load.name.lower(): sample(name, {"load": load.name.lower()}) or 0 for load in Load}
+
+            async def look() -> None:
+                while not stop.is_set():
+                    now_s = time.monotonic() - steps.begun
+                    if shedder.level != steps.seen[-1][1]:
+                        steps.seen.append((now_s, shedder.level))
+                    for name, count in shed().items():
+                        if count:
+                            steps.first.setdefault(name, now_s)
+                    await asyncio.sleep(LOOK_S)
+
+            group.create_task(look())
+            pipe.send(signed)
+            await answer_questions(
+                pipe,
+                {
+                    "level": lambda: shedder.level,
+                    "shed": shed,
+                    "begin": steps.begin,
+                    "steps": lambda: (steps.seen, steps.first),
+                    "viewers": lambda: len(counters),
+                    "refused": lambda: {
+                        bound: sample("fediviews_connections_refused_total", {"bound": bound}) or 0
+                        for bound in ("all", "address", "silent")
+                    },
+                },
+            )
+            stop.set()
+
+
+async def _peer(
+    group: asyncio.TaskGroup, stop: asyncio.Event, pair: KeyPair, document: dict[str, object], video: str, port: int
+) -> list[bytes]:
+    """A peer whose key can be fetched until ``stop``; its signed Views."""
+    ready: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def there() -> None:
+        async with listening(peer(document)) as peer_port:
+            ready.set_result(peer_port)
+            await stop.wait()
+
+    group.create_task(there())
+    actor = f"http://127.0.0.1:{await ready}/accounts/peertube"
+    document |= {
+        "id": actor,
+        "type": "Application",
+        "preferredUsername": "peertube",
+        "inbox": f"{actor}/inbox",
+        "publicKey": {"id": f"{actor}#main-key", "owner": actor, "publicKeyPem": pair.public_pem},
+    }
+    signer = Signer(f"{actor}#main-key", pair.private_key)
+    return signed_views(signer, actor, video, f"http://127.0.0.1:{port}/inbox", VIEWS_LAST_MS)
+
+
+def _pin(core: int) -> None:
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cores[min(core, len(cores) - 1)]})
+
+
+def _memory_bytes(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:
         return int(file.read().split()[1]) * PAGE_BYTES
 
 
-class _Client(asyncio.Protocol):
-    """Asks again as soon as it is answered."""
+def _requests(signed: list[bytes]) -> Requests:
+    json = HEADERS | {"X-Forwarded-For": "{address}"}
+    report = f"/api/v1/videos/{VIDEO}/views"
 
-    def __init__(self, next_request: Callable[[], bytes], answers: Counter[bytes]) -> None:
-        self._next_request = next_request
-        self._answers = answers
-        self.stopping = False
+    def made(path: str, body: str) -> bytes:
+        return post(path, body.encode(), json)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast(asyncio.Transport, transport)
-
-    def begin(self) -> None:
-        if self.transport.is_closing():
-            return  # It took so long to connect the others that this one was taken for silent.
-        self.transport.write(self._next_request())
-
-    def data_received(self, data: bytes) -> None:
-        if not data.startswith(b"HTTP/1.1 "):
-            return  # The body of a refusal, behind its head.
-        self._answers[data[9:12]] += 1
-        if not self.stopping:
-            self.transport.write(self._next_request())
+    return Requests(
+        {
+            Kind.KNOWN: made(report, '{"currentTime":{second},"sessionId":"known-{number}"}'),
+            Kind.NEW: made(report, '{"currentTime":{second},"sessionId":"fresh-{number}"}'),
+            Kind.PAGE: made("/api/v1/pages/views", f'{{"site":"{SITE}","path":"/p","sessionId":"page-{{number}}"}}'),
+            Kind.BEAT: made(
+                "/api/v1/pages/heartbeat", f'{{"site":"{SITE}","path":"/p","sessionId":"page-{{number}}"}}'
+            ),
+        },
+        signed,
+    )
 
 
-def _requests() -> Callable[[], bytes]:
-    path = f"/api/v1/videos/{VIDEO}/views"
-    number = 0
-
-    def next_request() -> bytes:
-        nonlocal number
-        number += 1
-        name = f"new-{number}" if number % 10 == 0 else f"known-{number % KNOWN}"
-        return post(path, b'{"currentTime":%d,"sessionId":"%s"}' % (number % 1_000, name.encode()), HEADERS)
-
-    return next_request
-
-
-async def _load(port: int, connections: int, seconds: float, watch: Callable[[], None]) -> Counter[bytes]:
-    answers: Counter[bytes] = Counter()
-    next_request = _requests()
-    loop = asyncio.get_running_loop()
-    clients = []
-    for _ in range(connections):
-        _, client = await loop.create_connection(lambda: _Client(next_request, answers), "127.0.0.1", port)
-        clients.append(client)
-    for client in clients:
-        client.begin()
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        await asyncio.sleep(min(1, seconds))
-        await loop.run_in_executor(None, watch)
-    for client in clients:
-        client.stopping = True
-        client.transport.abort()
-    return answers
-
-
-async def _once(port: int) -> tuple[int, float]:
-    """Status and seconds of one heartbeat of a client that does as it is told."""
-    started = time.monotonic()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(post(f"/api/v1/videos/{VIDEO}/views", b'{"currentTime":1,"sessionId":"polite"}', HEADERS))
-    status = int((await reader.readline()).split()[1])
-    writer.close()
-    return status, time.monotonic() - started
-
-
-async def _measure(server: Server, seconds: float) -> None:
-    port, before = server.ready, server.ask("memory")
-    calm = await _load(port, 32, 3, lambda: None)
-    rate = calm.total() / 3
-    wanted = round(TIMES * rate * LAG_S)
-    connections = room_for(min(MOST, wanted))
-    print(f"sustainable {rate:.0f}/s; {connections} clients ask at once (wanted {wanted}) for {seconds:.0f} s")
-    memory, levels = [server.ask("memory")], [0]
-
-    def watch() -> None:
-        memory.append(server.ask("memory"))
-        levels.append(server.ask("level"))
-
-    answers = await _load(port, connections, seconds, watch)
+async def _measure(server: Server, port: int, times: float, seconds: float) -> bool:
+    pid = server.pid
+    assert pid is not None
+    loop = Loop(port, _requests(server.ready))
+    await loop.connect(CALM_CONNECTIONS)
+    await loop.closed(2)  # Everybody who is known has come, and the keys of peers.
+    calm = Tally()
+    loop.tally = calm
+    await loop.closed(CALM_S)
+    loop.close()
+    rate, level = calm.answers[b"204"] / CALM_S, server.ask("level")
+    print(f"sustainable: {rate:.0f}/s answered 204, level {level}; others {_others(calm, CALM_S)}", flush=True)
+    memory, before = [_memory_bytes(pid)], _memory_bytes(pid)
+    server.ask("begin")
+    loop.tally = storm = Tally()
+    await loop.connect(CONNECTIONS)
+    async with asyncio.TaskGroup() as group:
+        churn = Churn(port, loop.tally)
+        churning = group.create_task(churn.run(loop, seconds))
+        arrivals = Arrivals(loop, times * rate)
+        arriving = group.create_task(arrivals.run(seconds))
+        while not arriving.done():
+            await asyncio.sleep(0.5)
+            memory.append(_memory_bytes(pid))
+        await churning
+    ended = time.monotonic()
+    loop.close()
+    seen, first = server.ask("steps")
+    _say_storm(storm, arrivals.seconds, times * rate, memory, before)
+    print("level: " + ", ".join(f"{level} at {at:.1f} s" for at, level in seen[:20]))
+    print("first turned away: " + ", ".join(f"{name} {at:.1f} s" for name, at in sorted(first.items(), key=_second)))
+    print(f"turned away in all: {server.ask('shed')}; connections refused: {server.ask('refused')}")
+    while server.ask("level") and time.monotonic() - ended < LATE_S:  # noqa: ASYNC110 (another process)
+        await asyncio.sleep(0.1)
+    calm_s = time.monotonic() - ended
+    await loop.connect(1)
+    loop.tally = Tally()
+    took_s = await loop.once()
+    ok = loop.tally.answers[b"204"] == 1
+    loop.close()
     print(
-        f"answers: {', '.join(f'{status.decode()} {count / seconds:.0f}/s' for status, count in answers.most_common())}"
+        f"recovery: level {server.ask('level')} {calm_s:.1f} s after the end; the next report "
+        f"{'204' if ok else 'NOT 204'} in {took_s * 1e3:.0f} ms; memory {_memory_bytes(pid) / 1e6:.0f} MB"
+    )
+    counted, here = server.ask("viewers"), loop.requests.here
+    told, silent = len(here.acknowledged), len(here.unanswered - here.acknowledged)
+    exact = told <= counted <= told + silent
+    print(
+        f"viewers: {told} acknowledged, {silent} more whose senders heard nothing, {counted} counted: "
+        + ("right" if exact else "WRONG")
+    )
+    reached = storm.offered / arrivals.seconds >= 0.95 * times * rate
+    third = max(1, len(memory) // 3)
+    bounded = max(memory[-third:]) <= 1.1 * max(memory[:-third])
+    verdict = {"offered": reached, "memory": bounded, "recovered": ok and calm_s < LATE_S, "counts": exact}
+    print("verdict: " + ", ".join(f"{what} {'good' if good else 'BAD'}" for what, good in verdict.items()))
+    return all(verdict.values())
+
+
+def _second(pair: tuple[str, float]) -> float:
+    return pair[1]
+
+
+def _others(tally: Tally, seconds: float) -> str:
+    rest = {status: count for status, count in tally.answers.items() if status != b"204"}
+    return ", ".join(f"{status.decode()} {count / seconds:.0f}/s" for status, count in rest.items()) or "none"
+
+
+def _say_storm(storm: Tally, seconds: float, wanted: float, memory: list[int], before: int) -> None:
+    per = storm.offered / seconds
+    print(
+        f"offered: {per:.0f}/s ({wanted:.0f}/s wanted) for {seconds:.0f} s; {storm.written / seconds:.0f}/s went out; "
+        f"for {storm.full / seconds:.0f}/s nobody read fast enough that there was room on a connection"
+    )
+    answers = ", ".join(f"{status.decode()} {count / seconds:.0f}/s" for status, count in storm.answers.most_common())
+    print(
+        f"answers: {answers}; by kind 204: "
+        + ", ".join(f"{k.name} {n / seconds:.0f}/s" for k, n in storm.taken.items())
+    )
+    told = storm.answers[b"503"]
+    print(f"Retry-After: on {storm.retry_after} of {told} answers 503")
+    print(
+        f"given up after a while: {storm.given_up / seconds:.0f}/s on {storm.hung_up} connections; "
+        f"closed by the service: {storm.closed}; connections not made: {storm.unconnected}; churn: {storm.came} came"
     )
     third = max(1, len(memory) // 3)
-    mb = [round(max(part) / 1e6) for part in (memory[:third], memory[third : 2 * third], memory[2 * third :])]
-    print(f"memory: {before / 1e6:.0f} MB before, at most {mb} MB in the first, second and last third")
-    print(f"level: at most {max(levels)}, at the end {levels[-1]}")
-    ended = time.monotonic()
-    while server.ask("level") and time.monotonic() - ended < LATE_S:  # noqa: ASYNC110 (another process)
-        await asyncio.sleep(0.2)
-    status, took_s = await _once(port)
-    recovered = f"level {server.ask('level')} {time.monotonic() - ended:.0f} s after the end"
-    print(f"recovery: {recovered}; the next report {status} in {took_s * 1000:.0f} ms")
+    mb = [round(max(part) / 1e6) for part in (memory[:third], memory[third : 2 * third], memory[2 * third :]) if part]
+    print(f"memory: {before / 1e6:.0f} MB before, at most {mb} MB in the thirds", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=10, help="length of the overload, 600 at most")
+    parser.add_argument("--seconds", type=float, default=20, help="length of the overload, 600 at most")
+    parser.add_argument("--times", type=float, default=TIMES, help="what is offered, in what can be sustained")
     options = parser.parse_args()
-    with serving(serve) as server:
-        uvloop.run(_measure(server, min(600, options.seconds)))
+    room_for(2 * CONNECTIONS)
+    port = free_port()
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", flush=True)
+    with serving(functools.partial(serve, port)) as server:
+        _pin(1)
+        good = uvloop.run(_measure(server, port, options.times, min(600, options.seconds)))
+    raise SystemExit(0 if good else 1)
 
 
 if __name__ == "__main__":

@@ -92,7 +92,7 @@ async def serve(pipe: Connection) -> None:
         await answer_questions(pipe, {"viewers": lambda: len(counters)})
 
 
-def signed_views(signer: Signer, actor: str, video: str, inbox: str) -> list[bytes]:
+def signed_views(signer: Signer, actor: str, video: str, inbox: str, life_ms: int = LIFE_MS) -> list[bytes]:
     """Made beforehand: signing costs ten times what verifying does."""
     now_ms = SystemClock().now_ms()
     requests = []
@@ -103,7 +103,7 @@ def signed_views(signer: Signer, actor: str, video: str, inbox: str) -> list[byt
             wire_id=f"viewer-{number}",
             video=video,
             to=[PUBLIC, f"{actor}/followers"],
-            expires_ms=now_ms + LIFE_MS,
+            expires_ms=now_ms + life_ms,
             published_ms=now_ms,
         )
         body = encode(view)
