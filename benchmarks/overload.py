@@ -29,9 +29,9 @@ from benchmarks.signed_view import peer, signed_views
 from federation.keys import KeyPair
 from federation.signatures.signer import Signer
 from foundation.shedding import Load
+from service.commands.demo import free_port
 from service.config import Listen, Pages, Views
 from service.config.entries import Site
-from service.demo import free_port
 from service.listening import room_for
 from views.counters.memory import MemoryCounterStore
 from views.model import VideoDraft

@@ -36,6 +36,9 @@ LEAST_STEP_S = 0.1
 """Of one part of the stop, of all parts together, and of each that comes after that. Nothing acknowledged waits for it:
 that is on disk, or in a store, already."""
 
+BACKLOG = 1_024
+"""Connections that wait to be taken: what a restart brings at once. Above it clients try again after a second."""
+
 LINGER_S = 1.0
 """After a refused body is answered, how long what is still coming is read and thrown away."""
 
@@ -157,7 +160,8 @@ class Service:
         if self.siblings is not None:
             await self.siblings.start()
         port = listen.port if self.worker is None else self.worker.port
-        site = web.TCPSite(self._runner, listen.host, port, reuse_port=self.worker is not None or None)
+        shared = self.worker is not None or None
+        site = web.TCPSite(self._runner, listen.host, port, backlog=BACKLOG, reuse_port=shared)
         try:
             await site.start()
         except OSError as problem:

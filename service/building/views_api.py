@@ -25,6 +25,8 @@ def views_api(
         watching_anonymous_ms=config.views.watching_interval.anonymous_ms,
         watching_users_ms=config.views.watching_interval.users_ms,
         viewer_token_ttl_ms=config.views.token_ttl_ms,
+        max_streams=config.listen.max_streams,
+        max_streams_per_address=config.listen.max_listeners_per_address,
         trusted_proxies=config.listen.trusted_proxies,
         places_at_least=config.views.places_at_least,
     )

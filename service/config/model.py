@@ -69,7 +69,8 @@ class Instance:
 class Listen:
     """The socket we serve on. ``port`` 0 takes a free one. ``max_body_bytes`` and ``body_timeout_ms`` bound an inbox
     request; ``idle_timeout_ms`` is how long a silent keep-alive connection stays open. ``overload_lag_ms``: lag of the
-    event loop from which on load is turned away (None: never). ``max_sockets``: open Socket.IO connections."""
+    event loop from which on load is turned away (None: never). ``max_streams`` and ``max_sockets``: open event
+    streams and Socket.IO connections of one process; ``max_listeners_per_address``: of each of them, of one address."""
 
     host: Annotated[str, Text(longest=253, pattern=r"[A-Za-z0-9.:_-]+", shape="an address or host name")] = "127.0.0.1"
     port: Annotated[int, Whole(0, 65535)] = 8080
@@ -86,7 +87,9 @@ class Listen:
     header_timeout_ms: Annotated[int, Duration("1s", "10m")] = 30_000
     max_header_bytes: Annotated[int, Parsed(parse_size, "a size", low=2_000, high=64_000)] = 8_190
     overload_lag_ms: Annotated[int | None, Duration("10ms", "1m", never=True)] = 300
+    max_streams: Annotated[int, Whole(0, 1_000_000)] = 5_000
     max_sockets: Annotated[int, Whole(0, 1_000_000)] = 5_000
+    max_listeners_per_address: Annotated[int, Whole(1, 1_000_000)] = 50
 
 
 @dataclass(frozen=True, slots=True)

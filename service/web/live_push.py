@@ -33,6 +33,7 @@ class LivePush:
             metrics=ground.metrics,
             address_of=lambda request: client_address(request, listen.trusted_proxies),
             max_sockets=listen.max_sockets,
+            max_per_address=listen.max_listeners_per_address,
             process="" if siblings is None else str(siblings.worker.index),
             elsewhere=None if siblings is None else self._elsewhere,
         )

@@ -28,7 +28,7 @@ from service.config.values import parse_origin
 KEYS = 3
 
 MakeInstance = Callable[..., Awaitable[Instance]]
-"""``await instance(views={...}, federation={...}, peers=(...), tokens=(...))``: started; the rest is for tests."""
+"""``await instance(views={...}, federation={...}, listen={...}, peers=(...))``: started; the rest is for tests."""
 
 Spawn = Callable[..., Process]
 """``spawn(**sections)``: not started yet; sections as in config.yaml go over those for tests."""
@@ -63,7 +63,11 @@ def instance(
     made = 0
 
     async def make(
-        *, views: dict[str, Any] | None = None, federation: dict[str, Any] | None = None, **others: Any
+        *,
+        views: dict[str, Any] | None = None,
+        federation: dict[str, Any] | None = None,
+        listen: dict[str, Any] | None = None,
+        **others: Any,
     ) -> Instance:
         nonlocal made
         port = free_port()
@@ -72,7 +76,7 @@ def instance(
         made += 1
         config = Config(
             instance=Identity(url=parse_origin(f"http://127.0.0.1:{port}")),
-            listen=Listen(port=port, shutdown_grace_ms=0, overload_lag_ms=None),
+            listen=dataclasses.replace(Listen(shutdown_grace_ms=0, overload_lag_ms=None), port=port, **(listen or {})),
             storage=Storage(directory=directory),
             views=dataclasses.replace(VIEWS, **(views or {})),
             federation=dataclasses.replace(FEDERATION, **(federation or {})),

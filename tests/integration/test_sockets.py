@@ -14,6 +14,7 @@ from integration.conftest import MakeInstance
 from integration.house import OTHER_UUID, Instance, holds, wait_until
 
 from views.model import Video
+from views.routes.engine import MAX_QUEUED
 from views.shown import Shown
 
 NAMESPACE = "/live-videos"
@@ -167,17 +168,63 @@ async def test_a_poll_is_answered_when_its_client_closes(instance: MakeInstance)
 
 
 async def test_connections_are_bounded(instance: MakeInstance, listeners: list[Listener]) -> None:
-    ours = await instance()
-    ours.service.push.sockets._max_sockets = 2
+    ours = await instance(listen={"max_sockets": 2})
     for _ in range(2):
         page = Listener()
         listeners.append(page)
         await page.connect(ours.url, ["websocket"])
-    with pytest.raises(socketio.exceptions.ConnectionError):
-        await Listener().connect(ours.url, ["websocket"])
+    await refused_with(503, ours)
     await listeners[0].client.disconnect()
-    await wait_until(lambda: len(ours.service.push.sockets._listening) == 1)
-    await asyncio.sleep(0)
+    await wait_until(lambda: len(ours.service.push.sockets._engine) == 1)
+    another = Listener()
+    listeners.append(another)
+    await another.connect(ours.url, ["polling"])
+
+
+async def test_one_address_does_not_take_every_connection(instance: MakeInstance, listeners: list[Listener]) -> None:
+    ours = await instance(listen={"max_listeners_per_address": 1})
+    page = Listener()
+    listeners.append(page)
+    await page.connect(ours.url, ["websocket"])
+    await refused_with(429, ours)
+
+
+async def refused_with(status: int, ours: Instance) -> None:
+    """Before a session begins, and with an instant to come again: by polling as by WebSocket."""
+    async with aiohttp.ClientSession() as http:
+        async with http.get(f"{ours.url}/socket.io/?EIO=4&transport=polling") as answer:
+            assert answer.status == status
+            assert answer.headers["Retry-After"]
+            assert (await answer.json())["code"] == "too_many_sockets"
+        with pytest.raises(aiohttp.WSServerHandshakeError) as problem:
+            await http.ws_connect(f"{ours.url}/socket.io/?EIO=4&transport=websocket")
+        assert problem.value.status == status
+
+
+async def test_websockets_are_not_compressed(instance: MakeInstance) -> None:
+    ours = await instance()
+    url = f"{ours.url}/socket.io/?EIO=4&transport=websocket"
+    async with aiohttp.ClientSession() as http, http.ws_connect(url, compress=15) as wire:
+        assert wire.compress == 0
+
+
+async def test_who_answers_pings_but_never_polls_is_cut_off(instance: MakeInstance) -> None:
+    ours = await instance()
+    number = (await ours.put_video())["id"]
+    live = ours.service.push.sockets
+    async with aiohttp.ClientSession() as http:
+        url = f"{ours.url}/socket.io/?EIO=4&transport=polling"
+        async with http.get(url) as answer:
+            session = json.loads((await answer.text())[1:])["sid"]
+        for said in ("40/live-videos,", f'42/live-videos,["subscribe",{{"videoId":{number}}}]'):
+            async with http.post(f"{url}&sid={session}", data=said) as answer:
+                assert answer.status == 200
+        await wait_until(lambda: live.listened_to())
+        (listener,) = live._rooms[number]
+        for _ in range(2 * MAX_QUEUED):
+            await live._tell([listener], "views-change", {"viewers": 1})
+    await wait_until(lambda: len(live._engine) == 0)
+    assert live.listened_to() == ()
 
 
 async def test_a_video_that_is_hidden_while_its_number_is_read_is_told_of_no_more(

@@ -18,6 +18,7 @@ from views.counters.base import Reading
 from views.model import Privacy, VideoDraft
 from views.ports import NullAnnouncer
 from views.routes import push as pushing
+from views.routes import rooms
 from views.routes.services import ApiSettings
 
 EVENTS = {"Accept": "text/event-stream"}
@@ -124,13 +125,43 @@ async def test_streams_are_bounded_and_room_comes_back(client: TestClient, house
     again.close()
 
 
-async def test_one_client_does_not_take_every_stream(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pushing, "MAX_PER_CLIENT", 1)
+async def test_one_client_does_not_take_every_stream(
+    database: Database, clock: ManualClock, metrics: Metrics, aiohttp_client
+) -> None:
+    house = await build(database, clock, metrics, settings=ApiSettings(max_streams_per_address=1))
+    client = await aiohttp_client(house.app())
     path = f"/api/v1/videos/{VOD}/viewers"
     first = await client.get(path, headers=EVENTS)
     assert first.status == 200
     assert (await client.get(path, headers=EVENTS)).status == 429
     first.close()
+
+
+async def test_who_does_not_read_is_passed_over_and_then_cut_off(
+    client: TestClient, house: House, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/api/v1/videos/{VOD}/viewers"
+    reading = await client.get(path, headers=EVENTS)
+    await event(reading)
+    monkeypatch.setattr(rooms, "BEHIND_BYTES", -1)
+    monkeypatch.setattr(rooms, "BEHIND_S", 3_600)
+    await heartbeat(client, "a")
+    for _ in range(100):
+        await asyncio.sleep(0)
+    monkeypatch.setattr(rooms, "BEHIND_BYTES", 4_096)
+    await heartbeat(client, "b")
+    assert (await event(reading))["viewers"] == 2
+    monkeypatch.setattr(rooms, "BEHIND_BYTES", -1)
+    monkeypatch.setattr(rooms, "BEHIND_S", 0)
+    assert house.push is not None
+    async with asyncio.timeout(5):
+        for number in range(1_000):
+            await heartbeat(client, f"s{number}")
+            if len(house.push) == 0:
+                break
+    assert len(house.push) == 0
+    assert b"fediviews_event_streams_cut_off_total 1.0" in metrics.render()
+    reading.close()
 
 
 async def test_streams_end_at_shutdown_and_no_new_one_begins(client: TestClient, house: House) -> None:

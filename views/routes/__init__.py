@@ -27,7 +27,15 @@ def setup_routes(router: web.UrlDispatcher, api: ViewsApi) -> Answering:
     """Register every route; call it before any other route is added, so that reports of players are found first."""
     access = Access(api)
     numbers = LastKnown(api.viewers, api.clock, api.metrics)
-    push = ViewerPush(api.viewers.subscribe, api.metrics, api.settings.max_streams)
+    push = ViewerPush(
+        api.viewers.subscribe,
+        api.catalog,
+        numbers,
+        api.clock,
+        api.metrics,
+        api.settings.max_streams,
+        api.settings.max_streams_per_address,
+    )
     report = player.setup(router, api, access)
     viewers.setup(router, api, access, numbers, push)
     videos.setup(router, api, access, numbers)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import socketio
 from aiohttp import web
 
-from foundation.addresses import network_key
 from foundation.clock import Clock
 from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
@@ -23,6 +21,9 @@ from foundation.metrics import Metrics
 from foundation.problems import refused
 from views.catalog import Catalog
 from views.model import Privacy, Video
+from views.routes.engine import MAX_MESSAGE_BYTES, Engine
+from views.routes.replies import CORS
+from views.routes.rooms import AT_A_TIME
 from views.viewers import Viewers
 
 _log = logging.getLogger(__name__)
@@ -34,9 +35,6 @@ FORCE_END = "force-end"
 GAP_MS = 1_000
 """At most one event per video in this time, with the newest number."""
 
-MAX_MESSAGE_BYTES = 10_000
-MAX_PER_CLIENT = 50
-"""Connections of one client's network."""
 MAX_VIDEOS = 50
 """Videos that one connection may listen to."""
 CLOSE_WITHIN_S = 1.0
@@ -57,27 +55,24 @@ class LiveVideos:
         metrics: Metrics,
         address_of: Callable[[web.Request], str],
         max_sockets: int = 5_000,
+        max_per_address: int = 50,
         process: str = "",
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self._viewers = viewers
         self._catalog = catalog
         self._clock = clock
-        self._address_of = address_of
-        self._max_sockets = max_sockets
         self._elsewhere = elsewhere
         self._rooms: defaultdict[int, set[str]] = defaultdict(set)
         self._listening: dict[str, set[int]] = {}
-        self._networks: dict[str, str] = {}
-        self._per_network: Counter[str] = Counter()
+        self._engine_ids: dict[str, str] = {}
         self._moved: dict[int, Video] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] | None = None
-        metrics.gauge_from("fediviews_sockets", "Open Socket.IO connections.", lambda: len(self._listening))
-        self._full = metrics.counter("fediviews_sockets_refused", "Socket.IO connections refused: too many are open.")
         self._sent = metrics.counter("fediviews_socket_events", "Numbers sent over Socket.IO, once per listener.")
-        self._server = _server(process)
+        self._engine = Engine(NAMESPACE, metrics, address_of, max_sockets, max_per_address, process)
+        self._server = self._engine.server
         self._server.on("connect", self._connected, namespace=NAMESPACE)
         self._server.on("disconnect", self._disconnected, namespace=NAMESPACE)
         self._server.on("subscribe", self._subscribed, namespace=NAMESPACE)
@@ -90,6 +85,12 @@ class LiveVideos:
             answer = await self._elsewhere(request, session)
             if answer is not None:
                 return answer
+        if not session and request.method == "GET":
+            full = self._engine.refusal(request)
+            if full is not None:
+                answer = refused(full)
+                answer.headers.update(CORS)
+                return answer
         return await self.answer(request)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -98,14 +99,8 @@ class LiveVideos:
             return refused(Refused("too_large", "a message of Socket.IO has 10 kB at most", 413))
         answer: web.StreamResponse = await self._server.handle_request(request)
         if request.method == "POST":
-            self._let_go(request.query.get("sid", ""))
+            self._engine.let_go(request.query.get("sid", ""))
         return answer
-
-    def _let_go(self, session: str) -> None:
-        """A client that closed by polling has a poll open still: engine.io answers it only after 45 s."""
-        socket = self._server.eio.sockets.get(session)
-        if socket is not None and (socket.closed or socket.closing):
-            socket.queue.put_nowait(None)
 
     # Life
 
@@ -121,7 +116,7 @@ class LiveVideos:
         self._task = None
         try:
             async with asyncio.timeout(CLOSE_WITHIN_S):
-                await self._server.shutdown()
+                await self._engine.stop()
         except TimeoutError:
             _log.info("some Socket.IO connections did not end in time")
 
@@ -133,30 +128,25 @@ class LiveVideos:
         """What may be known of this video changed (None: of any): whoever may no longer hear of it is told so."""
         for of in self.listened_to() if number is None else (number,):
             if of in self._rooms and await self._public(of) is None:
-                await self._server.emit(FORCE_END, room=str(of), namespace=NAMESPACE)
-                for session in tuple(self._rooms.get(of, ())):
-                    await self._leave(session, of)
+                sessions = tuple(self._rooms.get(of, ()))
+                for session in sessions:
+                    self._leave(session, of)
+                await self._tell(sessions, FORCE_END)
 
     # What clients say
 
-    async def _connected(self, session: str, environ: dict[str, Any], _auth: object = None) -> bool:
-        network = network_key(self._address_of(environ["aiohttp.request"]))
-        if len(self._listening) >= self._max_sockets or self._per_network[network] >= MAX_PER_CLIENT:
-            self._full.inc()
+    async def _connected(self, session: str, _environ: dict[str, Any], _auth: object = None) -> bool:
+        engine_id = self._engine.engine_session(session)
+        if engine_id is None:
             return False
         self._listening[session] = set()
-        self._networks[session] = network
-        self._per_network[network] += 1
+        self._engine_ids[session] = engine_id
         return True
 
     async def _disconnected(self, session: str, _reason: object = None) -> None:
+        self._engine_ids.pop(session, None)
         for number in self._listening.pop(session, ()):
             self._forget(session, number)
-        network = self._networks.pop(session, None)
-        if network is not None:
-            self._per_network[network] -= 1
-            if not self._per_network[network]:
-                del self._per_network[network]
 
     async def _subscribed(self, session: str, said: object = None) -> None:
         number, listening = _video_id(said), self._listening.get(session)
@@ -166,17 +156,15 @@ class LiveVideos:
             return
         listening.add(number)
         self._rooms[number].add(session)
-        await self._server.enter_room(session, str(number), namespace=NAMESPACE)
 
     async def _unsubscribed(self, session: str, said: object = None) -> None:
         number = _video_id(said)
         if number is not None and number in self._listening.get(session, ()):
-            await self._leave(session, number)
+            self._leave(session, number)
 
-    async def _leave(self, session: str, number: int) -> None:
+    def _leave(self, session: str, number: int) -> None:
         self._listening.get(session, set()).discard(number)
         self._forget(session, number)
-        await self._server.leave_room(session, str(number), namespace=NAMESPACE)
 
     def _forget(self, session: str, number: int) -> None:
         sessions = self._rooms.get(number)
@@ -214,8 +202,17 @@ class LiveVideos:
             listeners = self._rooms.get(video.number)
             if listeners:
                 self._sent.inc(len(listeners))
-                said = {"viewers": shown.viewers}
-                await self._server.emit(VIEWS_CHANGE, said, room=str(video.number), namespace=NAMESPACE)
+                await self._tell(tuple(listeners), VIEWS_CHANGE, {"viewers": shown.viewers})
+
+    async def _tell(self, sessions: Sequence[str], event: str, *said: object) -> None:
+        """All of them the same; between some and the next ones others have their turn."""
+        text, frame = self._engine.encoded(event, *said)
+        for count, session in enumerate(sessions, 1):
+            engine_id = self._engine_ids.get(session)
+            if engine_id is not None:
+                await self._engine.say(engine_id, text, frame)
+            if count % AT_A_TIME == 0:
+                await self._clock.sleep_ms(0)
 
     async def _public(self, number: int, *, anew: bool = False) -> Video | None:
         """The video, if everybody may hear of it."""
@@ -225,29 +222,6 @@ class LiveVideos:
         except StorageUnavailable:
             return None
         return None if video is None or video.privacy is Privacy.PRIVATE else video
-
-
-def _server(process: str) -> Any:
-    server = socketio.AsyncServer(
-        async_mode="aiohttp",
-        cors_allowed_origins="*",
-        cors_credentials=False,
-        namespaces=[NAMESPACE],
-        max_http_buffer_size=MAX_MESSAGE_BYTES,
-        http_compression=False,
-        logger=_quiet,
-        engineio_logger=_quiet,
-    )
-    if process:
-        engine = server.eio
-        plain = engine.generate_id
-        engine.generate_id = lambda: f"{process}.{plain()}"
-    return server
-
-
-_quiet = logging.getLogger("fediviews.socketio")
-_quiet.setLevel(logging.CRITICAL)
-"""What clients send wrong is theirs; the libraries would write it down line by line."""
 
 
 def _video_id(said: object) -> int | None:

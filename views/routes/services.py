@@ -45,7 +45,8 @@ class ApiSettings:
 
     ``account`` is the name of the account above every channel of ours. Reporting periods are in milliseconds, None
     switches reporting off for that kind of player. ``max_streams`` bounds the open event streams of the process,
-    ``places_at_least`` is how many viewers a country or subdivision needs to be shown.
+    ``max_streams_per_address`` those of one address (IPv6: one /64); ``places_at_least`` is how many viewers a country
+    or subdivision needs to be shown.
     """
 
     instance_name: str = "Fediviews"
@@ -54,7 +55,8 @@ class ApiSettings:
     watching_anonymous_ms: int | None = 5_000
     watching_users_ms: int | None = 5_000
     viewer_token_ttl_ms: int = 3_600_000
-    max_streams: int = 1_000
+    max_streams: int = 5_000
+    max_streams_per_address: int = 50
     trusted_proxies: Sequence[Network] = ()
     places_at_least: int = 1
 

@@ -8,9 +8,9 @@ from foundation.errors import Refused
 from foundation.principal import Principal, Role
 from foundation.problems import invalid_params
 from views.last_known import LastKnown
-from views.model import Privacy, Video
+from views.model import Video
 from views.routes.access import Access
-from views.routes.push import ViewerPush
+from views.routes.push import Audience, ViewerPush
 from views.routes.replies import add_resource, guarded, json, refusal
 from views.routes.services import ViewsApi
 from views.routes.video_json import viewers_json
@@ -69,24 +69,8 @@ class ViewerRoutes:
     async def _stream(
         self, request: web.Request, number: int, insider: Principal | None, token: ViewerToken | None
     ) -> web.StreamResponse:
-        api = self._api
-
-        def hidden(video: Video | None) -> bool:
-            opened = insider is not None or (token is not None and api.clock.now_ms() < token.expires_ms)
-            return video is None or (video.privacy is Privacy.PRIVATE and not opened)
-
-        async def body() -> object | None:
-            video = await api.catalog.by_number(number)
-            if video is None or hidden(video):
-                return None
-            shown, as_of_ms = await self._numbers.shown(video)
-            # Meanwhile the video may have been hidden, and all its viewers forgotten: perhaps by another process.
-            look = api.catalog.by_number if shown.viewers else api.catalog.by_number_anew
-            if hidden(await look(number)):
-                return None
-            return viewers_json(shown, as_of_ms, breakdown=insider is not None)
-
-        answer = await self._push.stream(request, number, self._access.address(request), body)
+        audience = Audience(insider is not None, None if token is None else token.expires_ms)
+        answer = await self._push.stream(request, number, self._access.address(request), audience)
         return refusal(answer) if isinstance(answer, Refused) else answer
 
 
