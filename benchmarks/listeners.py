@@ -1,8 +1,10 @@
 """Thousands who listen to a number: event streams and Socket.IO, at one video or spread over many.
 
 The service runs in a process of its own, as configured by default but for its bounds of listeners and rates, and it
-turns nothing away, so that a busy machine is seen in the numbers; listeners are raw connections in this one. Viewers come while they listen, so that numbers only grow: whoever has heard of n has
-heard of every change up to n. Not part of ``python -m benchmarks``: ``python -m benchmarks.listeners --most 5000``.
+turns nothing away, so that a busy machine is seen in the numbers; listeners are raw connections in this one. Viewers
+come while they listen, so that numbers only grow: whoever has heard of n has heard of every change up to n.
+
+Not part of ``python -m benchmarks``: ``python -m benchmarks.listeners --most 5000``.
 """
 
 from __future__ import annotations
