@@ -30,7 +30,7 @@ from benchmarks.house import MANY, running_service
 from benchmarks.load import Server, answer_questions, post, serving
 from service.commands.demo import free_port
 from service.config import Listen, Views
-from service.listening import room_for
+from service.web.listening import room_for
 from views.model import VideoDraft
 
 VIDEOS = 500

@@ -32,7 +32,7 @@ from foundation.shedding import Load
 from service.commands.demo import free_port
 from service.config import Listen, Pages, Views
 from service.config.entries import Site
-from service.listening import room_for
+from service.web.listening import room_for
 from views.counters.memory import MemoryCounterStore
 from views.model import VideoDraft
 

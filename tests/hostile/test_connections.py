@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from hostile.scene import Build, Scene
 
-from service.listening import PIPELINED
+from service.web.listening import PIPELINED
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n"
 

@@ -66,6 +66,7 @@ class LiveVideos:
         self._rooms: defaultdict[int, set[str]] = defaultdict(set)
         self._listening: dict[str, set[int]] = {}
         self._engine_ids: dict[str, str] = {}
+        self._told = 0
         self._moved: dict[int, Video] = {}
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -207,11 +208,12 @@ class LiveVideos:
     async def _tell(self, sessions: Sequence[str], event: str, *said: object) -> None:
         """All of them the same; between some and the next ones others have their turn."""
         text, frame = self._engine.encoded(event, *said)
-        for count, session in enumerate(sessions, 1):
+        for session in sessions:
             engine_id = self._engine_ids.get(session)
             if engine_id is not None:
                 await self._engine.say(engine_id, text, frame)
-            if count % AT_A_TIME == 0:
+            self._told += 1
+            if self._told % AT_A_TIME == 0:
                 await self._clock.sleep_ms(0)
 
     async def _public(self, number: int, *, anew: bool = False) -> Video | None:

@@ -125,7 +125,7 @@ class ViewerPush:
         self._max_per_address = max_per_address
         self._rooms: Rooms[_Stream] = Rooms(GAP_MS / 1000, KEEP_ALIVE_MS / 1000)
         self._clients: Counter[str] = Counter()
-        self._open = 0
+        self._open = self._told = 0
         self._closing = False
         self._task: asyncio.Task[None] | None = None
         metrics.gauge_from("fediviews_event_streams", "Open event streams.", lambda: self._open)
@@ -255,12 +255,13 @@ class ViewerPush:
     async def _say(self, room: Room[_Stream]) -> None:
         moved = room.begin()
         news, now_ms = await self._news(room.number), self._clock.now_ms()
-        for count, stream in enumerate(room.listeners(), 1):
+        for stream in room.listeners():
             if news is None or not stream.audience.may_hear_of(news.video, now_ms):
                 stream.end()
             else:
                 await self._write(stream, news.event(stream.audience) if moved or stream.missed else _COMMENT)
-            if count % AT_A_TIME == 0:
+            self._told += 1
+            if self._told % AT_A_TIME == 0:
                 await self._clock.sleep_ms(0)
 
     async def _write(self, stream: _Stream, said: bytes) -> None:
