@@ -141,13 +141,13 @@ async def test_who_was_asked_again_least_often_is_next() -> None:
     for _ in range(2 * FIRST_RETRY_MS // TICK_MS):
         clock.advance(TICK_MS)
         await settle()
-    assert [host for _, _, host, _ in probe._again._heap] == ["old.example"]
+    assert [host for _, _, _, host, _ in probe._again._heap] == ["old.example"]
     probe.ask("young.example")
     for _ in range(2 * FIRST_RETRY_MS // TICK_MS):
         await settle()
         clock.advance(TICK_MS)
     await settle()
-    order = [host for _, _, host, _ in sorted(probe._again._heap)]
+    order = [host for _, _, _, host, _ in sorted(probe._again._heap)]
     assert order == ["young.example", "old.example"]
     await probe.stop()
 
@@ -161,3 +161,19 @@ async def test_hosts_that_find_no_room_are_counted(monkeypatch: pytest.MonkeyPat
     page = metrics.render().decode()
     assert "fediviews_software_questions_dropped_total 1.0" in page
     assert "fediviews_software_questions 3.0" in page
+
+
+async def test_names_of_one_site_let_others_go_first_and_do_not_fill_the_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "MAX_WANTED", 50)
+    metrics, http = Metrics(), HangingHttp()
+    probe = SoftwareProbe(http=http, book=Book(), clock=ManualClock(), metrics=metrics)
+    for number in range(60):
+        probe.ask(f"h{number}.evil.example")
+    assert "fediviews_software_questions_dropped_total 55.0" in metrics.render().decode()
+    for host in ("a.example", "b.example", "x.b.example"):
+        probe.ask(host)
+    await probe.start()
+    await settle()
+    assert http.hosts[:5] == ["h0.evil.example", "a.example", "b.example", "h1.evil.example", "x.b.example"]
+    await probe.stop()
+    assert not probe._first._sites
