@@ -63,7 +63,7 @@ class DocumentRoutes:
         self._channel_exists = channel_exists
         self._render = render
         self._require_signature = require_signature
-        self._icon = files("outbox").joinpath("icon.jpg").read_bytes()
+        self._icon = files("outbox").joinpath("static", "video-icon.jpg").read_bytes()
 
     def setup(self, router: web.UrlDispatcher) -> None:
         router.add_get("/videos/watch/{uuid}", available(self.video))
