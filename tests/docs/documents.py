@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DOCS = ROOT / "docs"
-SECURITY, THREATS = ROOT / "SECURITY.md", DOCS / "threat-model.md"
+SECURITY, THREATS, HOUSE = ROOT / "SECURITY.md", DOCS / "threat-model.md", DOCS / "house.md"
 README, CHANGELOG = ROOT / "README.md", ROOT / "CHANGELOG.md"
 FEDERATION, REST, OPERATIONS, METRICS, WEBHOOKS, LIVEKIT = (
     DOCS / f"{name}.md" for name in ("federation", "rest", "operations", "metrics", "webhooks", "livekit")

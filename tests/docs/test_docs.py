@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -13,6 +14,7 @@ from docs.documents import (
     DECISIONS,
     DOCS,
     FEDERATION,
+    HOUSE,
     METRICS,
     OPERATIONS,
     README,
@@ -226,6 +228,23 @@ def test_the_readme_lists_the_packages_that_ship() -> None:
     assert all((ROOT / name / "__init__.py").is_file() for name in listed)
 
 
+def test_every_room_is_shown_with_its_own_words() -> None:
+    rooms = {
+        f"{path.parent.relative_to(ROOT).as_posix()}/": ast.get_docstring(ast.parse(text_of(path))) or ""
+        for package in PACKAGES
+        for path in (ROOT / package).rglob("__init__.py")
+    }
+    said = {room: " ".join(words.split("\n\n")[0].split()).replace("``", "`") for room, words in rooms.items()}
+    shown = {ticked(cells[0])[0]: cells[1] for cells in rows(HOUSE, "room", "what is there")}
+    assert shown == said
+
+
+def test_modules_named_in_the_house_are_there() -> None:
+    named = re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", text_of(HOUSE))
+    assert len(named) > 10
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_the_licence_is_the_stated_one() -> None:
     project = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
     assert project["license"] == {"text": "MIT"}
@@ -244,7 +263,10 @@ def test_every_decision_is_in_the_index_under_its_title() -> None:
     assert listed == titles
 
 
-@pytest.mark.parametrize("path", EVERYWHERE, ids=lambda path: path.name)
+LINKING = sorted({*EVERYWHERE, *DOCS.rglob("*.md"), *ROOT.glob("tests/*.md"), *ROOT.glob("examples/*.md")})
+
+
+@pytest.mark.parametrize("path", LINKING, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_links_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(path)):
         if "://" in target:
