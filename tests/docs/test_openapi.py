@@ -7,7 +7,9 @@ import re
 from service.app import Service
 from service.openapi import openapi
 
-FOR_PEOPLE = re.compile(r"/|/stats|/static/.*|/[\w.-]+\.js|/dashboard(/.*)?|/admin(/.*)?|/embed(/.*)?|/socket\.io/")
+FOR_PEOPLE = re.compile(
+    r"/|/stats|/static/.*|/[\w.-]+\.js|/b\.gif|/dashboard(/.*)?|/admin(/.*)?|/embed(/.*)?|/socket\.io/"
+)
 """Pages, scripts and pictures: a browser asks for them, not a program. Socket.IO is a protocol of its own."""
 
 METHODS = {"GET", "POST", "PUT", "DELETE", "PATCH"}

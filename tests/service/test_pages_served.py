@@ -115,6 +115,65 @@ async def test_a_site_before_anybody_came(build: Build) -> None:
     }
 
 
+async def test_whatever_does_not_count_says_why(build: Build) -> None:
+    web = await build()
+    assert await web.view("s1", "/", said={"webdriver": True}) == "ignored: webdriver"
+    assert await web.view("s1", "/", said={"webdriver": False}) == "counted"
+    refused = [
+        ({"site": "strange.example", "path": "/"}, {}, 404, "refused: site_unknown"),
+        ({"site": BLOG, "path": "/"}, {"Origin": "https://evil.example"}, 403, "refused: origin_refused"),
+        ({"site": BLOG, "path": 7}, {}, 400, "refused: bad_report"),
+        ({"site": BLOG, "path": "/", "webdriver": "yes"}, {}, 400, "refused: bad_report"),
+        ({"site": BLOG, "path": "/" * 40_000}, {}, 413, "refused: body_too_large"),
+    ]
+    for body, headers, status, word in refused:
+        got, _, said = await web.ask("POST", "/api/v1/pages/views", body, **headers)
+        assert (got, said["X-Stats"]) == (status, word)
+        assert "X-Stats" in said["Access-Control-Expose-Headers"]
+
+
+async def test_a_picture_where_no_script_runs(build: Build) -> None:
+    web = await build()
+
+    async def fetch(query: str = "", method: str = "GET", **headers: str) -> tuple[int, str, bytes]:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        async with web.http.request(method, f"{web.service.url}/b.gif{query}", headers=sent) as answer:
+            if answer.status != 405:
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert answer.headers["Content-Type"] == "image/gif"
+            return answer.status, answer.headers.get("X-Stats", ""), await answer.read()
+
+    browser = {"Sec_Fetch_Site": "cross-site", "User_Agent": "Mozilla/5.0"}
+    status, word, picture = await fetch(Referer=f"{ORIGIN}/post?utm=1", **browser)
+    assert (status, word) == (200, "counted")
+    # The smallest there is: one pixel by one.
+    assert (picture[:6], picture[6:10], picture[-1:]) == (b"GIF89a", b"\1\0\1\0", b";")
+    assert len(picture) == 43
+    assert (await fetch(Referer=f"{ORIGIN}/post", **browser))[1] == "ignored: already_counted"
+    # The query says it where a browser tells no more than the origin.
+    query = f"?site={BLOG}&path=/other&title=Another&sessionId=s1"
+    assert (await fetch(query, Referer=f"{ORIGIN}/", **browser))[1] == "counted"
+    assert (await fetch(f"?site={BLOG}&path=/mail", User_Agent="Some mail program"))[1] == "counted"
+    refused = [
+        (query, {**browser}, (403, "refused: origin_refused", picture)),
+        (query, {**browser, "Referer": "https://evil.example/"}, (403, "refused: origin_refused", picture)),
+        (query, {**browser, "Referer": "data:x"}, (403, "refused: origin_refused", picture)),
+        ("", {"Referer": "https://evil.example/"}, (404, "refused: site_unknown", picture)),
+        ("", {}, (400, "refused: bad_report", picture)),
+        ("?site=%ff&path=%ed%a0%80", {}, (404, "refused: site_unknown", picture)),
+    ]
+    for asked, headers, expected in refused:
+        assert await fetch(asked, **headers) == expected
+    assert (await fetch(f"?site={BLOG}&path=/bot", User_Agent="Googlebot/2.1"))[1] == "ignored: bot"
+    assert (await fetch(query, method="HEAD"))[0] == 405
+    stats = await web.stats()
+    assert {page["path"]: page["title"] for page in stats["pageStats"]} == {
+        "/post": None,
+        "/other": "Another",
+        "/mail": None,
+    }
+
+
 async def test_visitors_come_read_and_go(build: Build) -> None:
     web = await build()
     began = web.clock.now_ms()

@@ -64,5 +64,7 @@ class Outcome(enum.Enum):
     NOT_HERE = "not_here"
     """A session that was not active has left."""
     BOT = "bot"
+    WEBDRIVER = "webdriver"
+    """The browser says that a program drives it."""
     PREFETCH = "prefetch"
     """The browser, not a person, asked for the page."""

@@ -9,16 +9,20 @@
 | ``title`` | a text; white space folded, cut at 200 characters |
 | ``referrer`` | a text; what is no web address counts as none |
 | ``leave`` | true in a heartbeat: the visitor is gone now |
+| ``webdriver`` | true: a program drives the browser (``navigator.webdriver``) |
 
 The content type means nothing: ``sendBeacon`` sends text. ``null`` counts as absent; unknown fields are ignored.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 
+from foundation.urls import authority
 from views.pages.paths import Path, normalised
 from views.pages.words import clean_title, is_page_type
 from views.routes.report_body import BadBody
@@ -38,6 +42,7 @@ class _Body(msgspec.Struct, rename="camel", gc=False):
     title: Any = None
     referrer: Any = None
     leave: Any = None
+    webdriver: Any = None
 
 
 class PageReport(msgspec.Struct, frozen=True, gc=False):
@@ -50,6 +55,7 @@ class PageReport(msgspec.Struct, frozen=True, gc=False):
     title: str | None = None
     referrer: str | None = None
     leave: bool = False
+    webdriver: bool = False
 
 
 _decode = msgspec.json.Decoder(_Body).decode
@@ -61,6 +67,31 @@ def parse_page_report(raw: bytes) -> PageReport | BadBody:
         body = _decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError):
         return BadBody({"body": "Should be a JSON object in UTF-8, without halves of surrogate pairs"})
+    return _judged(body)
+
+
+def parse_page_query(query: Mapping[str, str], page_url: str | None) -> PageReport | BadBody:
+    """The report in a query of the same names; ``page_url`` says site and path where the query does not."""
+    body = _Body(
+        site=query.get("site") or authority(page_url or ""),
+        path=query.get("path") or _path_of(page_url or ""),
+        session_id=query.get("sessionId"),
+        page_type=query.get("pageType"),
+        title=query.get("title"),
+        referrer=query.get("referrer"),
+        webdriver=query.get("webdriver") == "true",
+    )
+    return _judged(body)
+
+
+def _path_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).path or None
+    except ValueError:
+        return None
+
+
+def _judged(body: _Body) -> PageReport | BadBody:
     bad: dict[str, str] = {}
     if not isinstance(body.site, str) or not 1 <= len(body.site) <= MAX_SITE_CHARS:
         bad["site"] = "Should be the host of a site"
@@ -75,9 +106,12 @@ def parse_page_report(raw: bytes) -> PageReport | BadBody:
     for name, value in (("title", body.title), ("referrer", body.referrer)):
         if value is not None and not isinstance(value, str):
             bad[name] = "Should be a text"
-    if body.leave is not None and not isinstance(body.leave, bool):
-        bad["leave"] = "Should be true or false"
+    for name, value in (("leave", body.leave), ("webdriver", body.webdriver)):
+        if value is not None and not isinstance(value, bool):
+            bad[name] = "Should be true or false"
     if bad or path is None:
         return BadBody(bad)
     title = None if body.title is None else clean_title(body.title)
-    return PageReport(body.site, path, session_id, body.page_type, title, body.referrer, body.leave is True)
+    return PageReport(
+        body.site, path, session_id, body.page_type, title, body.referrer, body.leave is True, body.webdriver is True
+    )
