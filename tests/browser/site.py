@@ -44,6 +44,7 @@ class Heard:
     said: list[str] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
     """The last status by path."""
+    answered_paths: list[str] = field(default_factory=list)
 
     def note(self, request: Request) -> None:
         if request.method == "POST":
@@ -52,10 +53,16 @@ class Heard:
 
     def answer(self, response: Response) -> None:
         if response.request.method == "POST":
-            self.answers[response.url.split("/", 3)[3]] = response.status
+            path = response.url.split("/", 3)[3]
+            self.answers[path] = response.status
+            self.answered_paths.append(path)
 
     def to(self, end: str) -> list[dict[str, Any]]:
         return [body for _, path, body in self.requests if path.endswith(end)]
+
+    def answered(self, end: str) -> int:
+        """How many the service has answered, and so applied."""
+        return sum(path.endswith(end) for path in self.answered_paths)
 
 
 @dataclass

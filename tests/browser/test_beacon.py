@@ -75,6 +75,8 @@ async def test_a_visitor_reads_goes_on_and_leaves(site: SomeSite, context: Brows
     await tab.evaluate("history.replaceState({}, '', '/second')")
     await tab.go_back()
     await until(lambda: len(heard.to("/views")) == 3)
+    # What was sent is not yet counted: it is once the service has answered all of it.
+    await until(lambda: heard.answered("/views") == 3)
     stats = await site.stats()
     assert (stats["totalPageViews"], stats["uniqueVisitors"], stats["uniquePaths"]) == (2, 1, 2)
     assert {one["path"]: one["title"] for one in stats["pageStats"]} == {"/first": "A page", "/second": "The second"}
@@ -154,6 +156,7 @@ async def test_a_page_out_of_the_browsers_memory_is_viewed_again(site: SomeSite,
     await until(lambda: len(heard.to("/views")) == 2)
     # It had left: it says at once that it is there again.
     await until(lambda: heard.to("/heartbeat")[-1:] == [{"site": site.host, "path": "/a", "webdriver": True}])
+    await until(lambda: heard.answered("/views") == 2)
     assert (await site.stats())["totalPageViews"] == 1
 
 
@@ -232,7 +235,7 @@ async def test_without_scripts(site: SomeSite, browser: Browser) -> None:
 async def test_a_site_that_is_not_counted_is_left_in_peace(site: SomeSite, context: BrowserContext) -> None:
     tab, heard = await site.tab(context, None)
     await tab.goto(site.url.replace("127.0.0.1", "localhost") + "/")
-    await until(lambda: heard.to("/views"))
+    await until(lambda: heard.answered("/views"))
     await tab.evaluate("new Promise(done => setTimeout(done, 500))")
     before = len(heard.requests)
     await tab.evaluate("history.pushState({}, '', '/second')")
