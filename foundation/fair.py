@@ -21,7 +21,7 @@ class _Kept(Generic[V]):
 class FairStore(Generic[V]):
     """Things by number that cost at most ``bound`` together.
 
-    Nobody loses anything to a group that has less than its own: whoever fills it drives out what it brought itself.
+    Nobody loses anything to a group that has more than its own: whoever fills it drives out what it brought itself.
     """
 
     def __init__(self, bound: int) -> None:
@@ -30,7 +30,7 @@ class FairStore(Generic[V]):
         self._groups: dict[str, OrderedDict[int, None]] = {}
         self._weights: dict[str, int] = {}
         # Weights as they were at some time; what is no longer true is passed over.
-        self._heaviest: list[tuple[int, str]] = []
+        self._heaviest: list[tuple[int, int, str]] = []
         self.cost = 0
 
     def add(self, number: int, thing: V, group: str = "", cost: int = 1) -> list[int]:
@@ -40,10 +40,7 @@ class FairStore(Generic[V]):
         self._weigh(group, cost)
         gone = []
         while self.cost > self._bound:
-            heaviest = self._heaviest_group()
-            if self._weights.get(group) == self._weights[heaviest]:
-                heaviest = group
-            oldest = next(iter(self._groups[heaviest]))
+            oldest = self._oldest_of_the_heaviest()
             self.pop(oldest)
             gone.append(oldest)
         return gone
@@ -74,14 +71,18 @@ class FairStore(Generic[V]):
         if not self._groups[group]:
             del self._groups[group], self._weights[group]
             return
-        heapq.heappush(self._heaviest, (-self._weights[group], group))
+        heapq.heappush(self._heaviest, self._rank(group))
         if len(self._heaviest) > 4 * len(self._weights) + 64:
-            self._heaviest = [(-weight, name) for name, weight in self._weights.items()]
+            self._heaviest = [self._rank(name) for name in self._weights]
             heapq.heapify(self._heaviest)
 
-    def _heaviest_group(self) -> str:
+    def _rank(self, group: str) -> tuple[int, int, str]:
+        """Among groups as heavy as each other the one with the oldest thing loses it: what is new is kept."""
+        return -self._weights[group], next(iter(self._groups[group])), group
+
+    def _oldest_of_the_heaviest(self) -> int:
         while True:
-            weight, group = self._heaviest[0]
-            if self._weights.get(group) == -weight:
-                return group
+            rank = self._heaviest[0]
+            if rank[2] in self._groups and rank == self._rank(rank[2]):
+                return rank[1]
             heapq.heappop(self._heaviest)

@@ -59,13 +59,15 @@ class PeerQuotas:
         limits = self._limits_of(host)
         if self._new.seen(host) >= limits.new_viewers_per_minute:
             return False
-        thing, parties = hash((video, HOUR_MS)), self._parties
-        if parties is not None and (party := parties.of(host)) != host:
-            if self._new.seen(party) >= parties.limits.new_viewers_per_minute:
-                return False
-            if not self._site_videos.admits(party, thing, parties.limits.videos):
-                return False
-        return self._videos.admits(host, thing, limits.videos)
+        thing, parties, party = hash((video, HOUR_MS)), self._parties, self._party_of(host)
+        if party is None or parties is None:
+            return self._videos.admits(host, thing, limits.videos)
+        if self._new.seen(party) >= parties.limits.new_viewers_per_minute:
+            return False
+        # In this order: what is above the host's own quota takes nothing of what its neighbours share.
+        return self._videos.admits(host, thing, limits.videos) and self._site_videos.admits(
+            party, thing, parties.limits.videos
+        )
 
     def came(self, host: str) -> bool:
         """A viewer that counts has come. True: it may have been among the unverified ones before."""

@@ -254,3 +254,14 @@ async def test_views_of_many_hosts_of_one_site_are_held(database: Database, cloc
     assert reasons == ["too_many_views"] * 2
     assert await house.counted(video) == 4
     assert await say(house, view_of(house, video, "1", life_ms=None)) == []
+
+
+async def test_a_host_above_its_own_quota_of_videos_leaves_its_neighbours_theirs(
+    database: Database, clock: ManualClock
+) -> None:
+    house = await build(database, clock, PeerLimits(videos=1), hosts_per_site=2)
+    videos = [await house.local(uuid) for uuid in (UUID, SECOND, THIRD)]
+    greedy, modest = of_site(2)
+    await say(house, *(view_of(house, video, "1", greedy) for video in videos))
+    await say(house, view_of(house, videos[2], "1", modest))
+    assert (await shown(house, videos[2]))[0] == 1
