@@ -13,8 +13,8 @@ from typing import Any
 from foundation.errors import ConfigError, FediviewsError
 from service import VERSION
 from service.commands import admin_client
+from service.commands.completion import SHELLS, script
 from service.commands.slips import slip_in
-from service.completion import SHELLS, script
 from service.config import check_config, load_config
 from service.sigtool.arguments import add_arguments as add_sigtool_arguments
 

@@ -56,7 +56,7 @@ def setup_dashboard(
     examine: Examine,
     hooks: WebhookRoutes,
 ) -> None:
-    """The templates and static files belong to ``service.html_pages``."""
+    """The templates and static files belong to ``service.html.pages``."""
     ground, config = house.ground, house.ground.config
     url, trusted = config.instance.url, config.listen.trusted_proxies
     worker = None if house.siblings is None else house.siblings.worker

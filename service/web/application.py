@@ -30,9 +30,9 @@ from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
 from service.health import routes as health_routes
-from service.html_pages import Pages
-from service.stats_page import StatsPage
-from service.video_statistics import VideoStatistics
+from service.html.pages import Pages
+from service.html.stats_page import StatsPage
+from service.html.video_statistics import VideoStatistics
 from service.web import not_found
 from service.web.hot_paths import HotPaths
 from service.web.live_push import LivePush

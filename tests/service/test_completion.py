@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import _parser, main
-from service.completion import SHELLS, script
+from service.commands.completion import SHELLS, script
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

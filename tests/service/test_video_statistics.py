@@ -14,8 +14,8 @@ import pytest
 from foundation.clock import ManualClock
 from foundation.principal import Role
 from service.app import Service
-from service.charts import HEIGHT, MAX_POINTS, WIDTH, chart_of, thinned
 from service.config import Config, Listen, Secret, Storage, Token, Views
+from service.html.charts import HEIGHT, MAX_POINTS, WIDTH, chart_of, thinned
 from views.model import Privacy, VideoDraft
 
 UUID, LIVE, HIDDEN = (f"9c9de5e8-0a1e-484a-b099-e80766180a6{n}" for n in "def")

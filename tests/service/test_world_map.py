@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.world.make import made
-from service.world.map import SHADES, name_of, rows_of, shade_of, shapes_of
-from service.world.projection import HEIGHT, WIDTH, project
+from service.html.world.make import made
+from service.html.world.map import SHADES, name_of, rows_of, shade_of, shapes_of
+from service.html.world.projection import HEIGHT, WIDTH, project
 from views.pages.centroids import CENTROIDS
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from service.cli import _parser
-from service.completion import script
+from service.commands.completion import script
 
 PATIENCE_S = 30
 

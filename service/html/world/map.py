@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from service.world.projection import project
+from service.html.world.projection import project
 from views.pages.centroids import CENTROIDS
 
 SHADES = 5

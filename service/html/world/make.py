@@ -1,4 +1,4 @@
-"""``python -m service.world.make COUNTRIES CODES NAMES`` makes ``countries.json``, what the map is drawn from.
+"""``python -m service.html.world.make COUNTRIES CODES NAMES`` makes ``countries.json``, what the map is drawn from.
 
 COUNTRIES: ``countries-110m.json`` of the npm package world-atlas 2.0.2 (Natural Earth 1:110m admin-0, public domain);
 CODES, NAMES: ``codes.json`` and ``langs/en.json`` of i18n-iso-countries 7.14.0 (MIT), for ISO 3166-1 codes and names.
@@ -13,8 +13,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from service.world.map import LEFT_OUT
-from service.world.projection import project
+from service.html.world.map import LEFT_OUT
+from service.html.world.projection import project
 
 Point = tuple[float, float]
 WITHOUT_NUMBER = {"Kosovo": "XK", "N. Cyprus": "CY", "Somaliland": "SO"}

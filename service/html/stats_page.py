@@ -18,8 +18,8 @@ from foundation.errors import Refused, StorageUnavailable
 from foundation.problems import invalid_params
 from foundation.web import ClientAddresses
 from outbox.routes import Render
-from service.world.map import SHADES, rows_of, shapes_of
-from service.world.projection import HEIGHT, WIDTH
+from service.html.world.map import SHADES, rows_of, shapes_of
+from service.html.world.projection import HEIGHT, WIDTH
 from views.pages.model import Site
 from views.pages.sites import UNKNOWN
 from views.pages.summary import summary

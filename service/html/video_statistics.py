@@ -21,8 +21,8 @@ from foundation.principal import Principal, Role
 from foundation.tokens import BAD_TOKEN, lacks
 from foundation.web import ClientAddresses, read_body
 from outbox.routes import Render
-from service.charts import HEIGHT, WIDTH, Chart, chart_of
-from service.world.map import name_of
+from service.html.charts import HEIGHT, WIDTH, Chart, chart_of
+from service.html.world.map import name_of
 from views.ids import canonical_uuid, long_uuid
 from views.model import Video
 from views.routes.access import NOT_FOUND

@@ -12,9 +12,9 @@ from aiohttp import web
 
 from federation.documents import ActorKind, InstanceIdentity
 from federation.vocabulary.build import Document
-from service.refused_pages import RefusedPages
+from service.html.refused_pages import RefusedPages
 
-ROOT = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 STATIC = (
     "fediviews.css",
     "icon.svg",
