@@ -12,7 +12,11 @@ from aiohttp import web
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 SEGMENTS, SEGMENT_S = 6, 2
 STREAM_S = SEGMENTS * SEGMENT_S
-LIBRARIES = {"/hls.min.js": "hls.js/hls.min.js", "/video.min.js": "video.js/video.min.js"}
+LIBRARIES = {
+    "/hls.min.js": "hls.js/hls.min.js",
+    "/video.min.js": "video.js/video.min.js",
+    "/video-js.min.css": "video.js/video-js.min.css",
+}
 _TYPES = {".m3u8": "application/vnd.apple.mpegurl", ".m4s": "video/iso.segment", ".mp4": "video/mp4"}
 _WINDOW = 4
 

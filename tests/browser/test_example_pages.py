@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from browser.site import SomeSite, some_site, until
+from browser.stream import Stream
 from playwright.async_api import Browser, BrowserContext
 
 from service.config import load_config
@@ -25,7 +26,9 @@ def example(name: str) -> Callable[[str], str]:
 async def site(tmp_path: Path) -> AsyncIterator[SomeSite]:
     config = load_config(EXAMPLES / "config.yaml", {})
     assert [site.host for site in config.pages.sites] == ["localhost:8000"]
-    async with some_site(tmp_path, {"/": example("page.html"), "/video.html": example("video.html")}) as made:
+    names = ("video.html", "hls.html", "videojs.html")
+    pages = {"/": example("page.html"), **{f"/{name}": example(name) for name in names}}
+    async with some_site(tmp_path, pages, routes=Stream().routes()) as made:
         for video in config.videos:
             await made.service.views.catalog.put_local(video.draft())
         yield made
@@ -53,4 +56,17 @@ async def test_the_video(site: SomeSite, context: BrowserContext) -> None:
     await until(lambda: tab.evaluate(f"{watching} === '0'"))
     await tab.evaluate("document.querySelector('video').play()")
     await until(lambda: tab.evaluate(f"{watching} === '1'"))
+    assert heard.said == []
+
+
+@pytest.mark.parametrize("name", ["hls.html", "videojs.html"])
+async def test_players(site: SomeSite, context: BrowserContext, name: str) -> None:
+    tab, heard = await site.tab(context, f"/{name}")
+    watching = "document.querySelector('[data-fediviews-count]').textContent"
+    await until(lambda: tab.evaluate(f"{watching} === '0'"), 60)
+    await tab.evaluate("document.querySelector('video').play()")
+    await until(lambda: tab.evaluate(f"{watching} === '1'"), 60)
+    await tab.evaluate("document.querySelector('video').fediviews.stop()")
+    await until(lambda: heard.to("metrics/playback"), 60)
+    assert heard.to("metrics/playback")[0]["playerMode"] == "p2p-media-loader"
     assert heard.said == []
