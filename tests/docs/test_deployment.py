@@ -3,7 +3,6 @@ containers."""
 
 from __future__ import annotations
 
-import configparser
 import re
 import shlex
 from pathlib import Path
@@ -96,16 +95,22 @@ def test_the_container_runs_a_command_that_exists(compose: dict[str, Any]) -> No
 
 
 def test_the_unit_runs_commands_that_exist() -> None:
-    unit = configparser.RawConfigParser(strict=True)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
-    unit.read(HERE / "fediviews.service")
-    service = unit["Service"]
-    for key in ("ExecStartPre", "ExecStart"):
-        program, *words = shlex.split(service[key])
-        assert program == f"{service['WorkingDirectory']}/.venv/bin/fediviews"
+    said: dict[str, list[str]] = {}
+    for line in (HERE / "fediviews.service").read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            said.setdefault(key, []).append(value)
+    home, user = said["WorkingDirectory"][0], said["User"][0]
+    making, checking = said["ExecStartPre"]
+    for command in (checking, *said["ExecStart"]):
+        program, *words = shlex.split(command)
+        assert program == f"{home}/.venv/bin/fediviews"
         assert _parser().parse_args(words).config == Path("config.yaml")
-    assert service["ReadWritePaths"] == f"{service['WorkingDirectory']}/data"
-    assert service["ExecReload"].endswith("-HUP $MAINPID")
+    # Without the directory there is no sandbox, and inside of it nobody could make it.
+    [written] = said["ReadWritePaths"]
+    assert written == f"{home}/data"
+    assert shlex.split(making) == ["+/usr/bin/install", "-d", "-o", user, "-m", "700", written]
+    assert said["ExecReload"][0].endswith("-HUP $MAINPID")
 
 
 def test_every_package_that_ships_is_in_the_container() -> None:
