@@ -200,7 +200,7 @@ async def test_the_page_of_statistics_without_scripts_motion_or_room(
     assert await page.evaluate(dot) == "none"
     assert await page.evaluate("document.documentElement.scrollWidth <= 320")
     await page.emulate_media(media="print")
-    assert not await page.locator(".choices").is_visible()
+    assert not await page.locator("[aria-label=Period] .choices").is_visible()
     assert await page.locator("[data-country=MT] td").is_visible()
     await context.close()
 
@@ -211,7 +211,7 @@ async def test_with_the_keyboard_to_another_period(origin: Service, page: Page) 
     assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     await page.keyboard.press("Enter")
     await page.wait_for_url("**period=24h")
-    assert await page.locator("[aria-current]").inner_text() == "24 hours"
+    assert await page.locator("[aria-label=Period] [aria-current]").inner_text() == "24 hours"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -248,6 +248,67 @@ async def test_charts_for_who_has_a_token(
     # The token went nowhere but to the API.
     assert READER not in page.url
     assert await page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_statistics_without_scripts(
+    origin: Service, browser: Browser, http: aiohttp.ClientSession, scheme: Any
+) -> None:
+    for number in range(3):
+        await watch(http, origin, f"s{number}", 0, country="DE")
+        await watch(http, origin, f"s{number}", number, country="DE")
+    context = await browser.new_context(
+        java_script_enabled=False, color_scheme=scheme, viewport={"width": 390, "height": 700}
+    )
+    page = await context.new_page()
+    await page.goto(f"{origin.url}/w/{short_uuid(UUID)}")
+    await page.fill("#token", OTHER)
+    await page.click("#open button")
+    assert "does not reach" in await page.locator("#problem").inner_text()
+    await page.fill("#token", READER)
+    await page.click("#open button")
+    assert await page.locator("svg.drawn").count() == 3
+    assert READER not in await page.content() + page.url
+    assert await page.evaluate("document.documentElement.scrollWidth <= 390")
+    await page.locator("summary").first.click()
+    assert await page.locator("details[open] tbody tr").first.inner_text() == "0:00\t100.0 %"
+    await page.fill("#token", READER)
+    async with page.expect_download() as started:
+        await page.get_by_role("button", name="retention.csv").click()
+    assert (await started.value).suggested_filename == "retention.csv"
+    assert await context.cookies() == []
+    await context.close()
+    # axe is a script itself: for it, ours alone does not arrive.
+    page = await browser.new_page(color_scheme=scheme)
+    await page.route("**/video.js", lambda route: route.abort())
+    await page.goto(f"{origin.url}/w/{short_uuid(UUID)}")
+    await page.fill("#token", READER)
+    await page.click("#open button")
+    assert await page.locator("svg.drawn").count() == 3
+    assert await faults(page) == []
+    await page.close()
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+async def test_what_is_refused_and_the_map_of_a_period(
+    origin: Service, page: Page, http: aiohttp.ClientSession, browser: Browser, scheme: Any
+) -> None:
+    await page.emulate_media(color_scheme=scheme)
+    for number in range(3):
+        await read(http, origin, f"s{number}", "/", "DE")
+    await page.goto(f"{origin.url}/stats?where=period&period=24h")
+    assert await page.locator("#countries caption").inner_text() == "Visitors by country"
+    assert await page.locator("[data-country=DE] td").inner_text() == "3"
+    assert await faults(page) == []
+    # The browser itself says in its console that something is not there: so not the page of the fixture.
+    other = await browser.new_page(color_scheme=scheme)
+    answer = await other.goto(f"{origin.url}/stats?site=nobody.example")
+    assert answer is not None
+    assert answer.status == 404
+    assert await faults(other) == []
+    await other.get_by_role("link", name="Statistics of web sites").click()
+    assert await other.locator("#active").inner_text() == "3"
+    await other.close()
 
 
 async def test_a_token_that_does_not_reach_the_video_shows_why_and_nothing_else(
