@@ -51,6 +51,16 @@ async def test_what_moved_within_the_gap_is_said_once_after_it() -> None:
     await nothing_is_due(rooms)
 
 
+async def test_what_moves_before_it_is_said_is_not_said_again() -> None:
+    rooms: Rooms[str] = Rooms(NEVER_S, NEVER_S)
+    rooms.enter(1, "anna")
+    rooms.moved(1)
+    (room,) = await due(rooms)
+    rooms.moved(1)
+    assert room.begin()
+    assert await due(rooms) == []
+
+
 async def test_silence_is_broken_with_nothing_new() -> None:
     rooms: Rooms[str] = Rooms(0.001, 0.001)
     rooms.enter(1, "anna")

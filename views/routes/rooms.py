@@ -46,6 +46,7 @@ class Room(Generic[L]):
     def begin(self) -> bool:
         """It is spoken of now; whether there is anything new. The next time is a gap away."""
         moved, self._moved, self._rests = self._moved, False, True
+        self._rooms.spoken_of(self)
         self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(self._gap_s, self._rested)
         return moved
@@ -116,6 +117,10 @@ class Rooms(Generic[L]):
         """It is due."""
         self._due[room] = None
         self._wake.set()
+
+    def spoken_of(self, room: Room[L]) -> None:
+        """What made it due again before it was begun is in what is said now."""
+        self._due.pop(room, None)
 
     async def due(self) -> Sequence[Room[L]]:
         """Waits until there are any; each is begun by the caller."""
