@@ -22,7 +22,7 @@ from service.logs import server_logger
 from service.storage.stores import live_stores, open_database, spool_of
 from service.tasks import TaskRunner
 from service.web.application import Application
-from service.web.listening import ConnectionLimits, bound_connections, room_for
+from service.web.listening import ConnectionLimits, accept_more, bound_connections, room_for
 from service.workers.changes_elsewhere import ChangesElsewhere
 from service.workers.siblings import Worker
 from service.workers.together import together
@@ -166,6 +166,7 @@ class Service:
             await site.start()
         except OSError as problem:
             raise ConfigError("listen", f"cannot listen on {listen.host}:{port}: {problem.strerror}") from None
+        await accept_more(self._runner, BACKLOG)
         host, port = self._runner.addresses[0][:2]
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,10 @@ OTHER_FILES = 200
 PIPELINED = 2
 """Requests of one connection that are read before the first is answered. What more is sent waits with the operating
 system: taken apart, each would cost some 4 kB, and work that is lost when its sender hangs up."""
+
+ACCEPTED_AT_A_TIME = 16
+"""Connections taken in one turn of the event loop. libuv takes one per turn and socket: when a turn takes long, who is
+connected already is served, and nobody else gets in."""
 
 _TOO_MANY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 10\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
@@ -111,6 +116,15 @@ def bound_connections(runner: web.AppRunner, limits: ConnectionLimits, metrics: 
     server.__class__ = BoundedServer
     assert isinstance(server, BoundedServer)
     server.bound(limits, metrics)
+
+
+async def accept_more(runner: web.AppRunner, backlog: int) -> None:
+    """Watch each listening socket of ``runner`` from several places, all of which take from the same queue."""
+    for site in tuple(runner.sites):
+        for listening in getattr(site, "_server").sockets:  # noqa: B009
+            for _ in range(ACCEPTED_AT_A_TIME - 1):
+                again = socket.fromfd(listening.fileno(), listening.family, listening.type)
+                await web.SockSite(runner, again, backlog=backlog).start()
 
 
 def room_for(connections: int) -> int:
