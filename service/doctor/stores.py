@@ -13,7 +13,7 @@ from foundation.errors import StorageUnavailable
 from foundation.redis.link import RedisLink
 from service.config import LiveKind
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
-from service.storage.belonging import owner_of
+from service.storage.belonging import is_of_another, owner_of
 from service.storage.migrate import heads
 
 FULL_BELOW = 100_000_000
@@ -40,7 +40,7 @@ async def database(around: Surroundings) -> Sequence[Finding]:
         there = ", ".join(found) or "none"
         advice = "start this release's service: it migrates; a later schema needs the later release"
         return [warning(_DATABASE, f"{db.place}: schema {there}, this release has {', '.join(heads())}", advice)]
-    if owner is not None and owner != str(around.config.instance.url):
+    if owner is not None and is_of_another(owner, around.config.instance.url):
         says = f"{db.place} belongs to {owner}, instance.url is {around.config.instance.url}"
         return [failed(_DATABASE, says, "set instance.url back; if the instance moved: `fediviews adopt`"), *facts]
     return [ok(_DATABASE, f"{_kind(db)} {db.place}, schema {', '.join(found)}"), *facts]

@@ -25,6 +25,11 @@ async def owner_of(tx: Transaction) -> str | None:
     return owner
 
 
+def is_of_another(owner: str, url: BaseUrl) -> bool:
+    """What was tried out on loopback, where nobody else could know it, is nobody's."""
+    return owner != str(url) and not parse_origin(owner).is_loopback
+
+
 def not_ours(place: str, owner: str, url: BaseUrl) -> str:
     """What is wrong and how to go on, in one line."""
     return (
@@ -47,7 +52,7 @@ async def settle(db: Database, url: BaseUrl, clock: Clock) -> None:
     owner = await db.write(claim)
     if owner == str(url):
         return
-    if not parse_origin(owner).is_loopback:
+    if is_of_another(owner, url):
         raise ConfigError("instance.url", not_ours(db.place, owner, url))
     await adopt(db, url, clock)
     _log.warning("the database was of %s, tried out on this machine: its videos have ids of %s now", owner, url)

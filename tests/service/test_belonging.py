@@ -119,6 +119,13 @@ async def test_a_service_refuses_to_start_and_the_doctor_says_why(tmp_path: Path
     assert "a.example" in found[0].says
 
 
+async def test_the_doctor_has_nothing_against_what_a_start_would_move(tmp_path: Path, database_url: str) -> None:
+    await Service.prepare(configured(tmp_path, str(TRIED), database_url))
+    async with surroundings_of(configured(tmp_path, str(OLD), database_url)) as around:
+        found = await stores.database(around)
+    assert found[0].status is Status.OK
+
+
 async def test_a_copy_belongs_to_whom_its_source_does(tmp_path: Path, database_url: str) -> None:
     source = f"sqlite:///{tmp_path}/source.sqlite"
     db = await Database.open(source, clock=ManualClock(), metrics=Metrics())
