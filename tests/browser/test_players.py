@@ -290,7 +290,9 @@ async def test_video_js_and_what_it_plays_next(watching: Watching) -> None:
     await watching.has_viewers(1)
     await until(lambda: sum(one["downloadedBytesHTTP"] for one in heard.to("metrics/playback")), PATIENCE_S)
     assert heard.to("metrics/playback")[-1]["playerMode"] == "p2p-media-loader"
-    await until(lambda: tab.evaluate("player.currentTime() >= 1"), PATIENCE_S)
+    # Nobody is told of a stay in which nothing was seen.
+    await until(lambda: heard.to(f"{FILM}/views")[-1]["currentTime"] >= 2, PATIENCE_S)
+    await until(lambda: heard.answered(f"{FILM}/views") == len(heard.to(f"{FILM}/views")), PATIENCE_S)
 
     # The same player, another video.
     await tab.evaluate("player.src({ src: '/stream/high/list.m3u8', type: 'application/x-mpegURL' }); player.play(); 1")
