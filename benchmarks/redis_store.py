@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import uvloop
 from redis.asyncio import Redis
-from servers import RedisServer, redis_server
+from support.servers import RedisServer, redis_server
 
 from foundation.clock import SystemClock
 from foundation.metrics import Metrics

@@ -21,13 +21,13 @@ from functools import partial
 from pathlib import Path
 
 from sqlalchemy import BigInteger, Column, Integer, MetaData, Table, Text, insert, text
-from tests.servers import ServerMissingError, postgresql_server
 
 from benchmarks.load import Row
 from foundation.clock import SystemClock
 from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
 from service.storage import schema
+from tests.support.servers import ServerMissingError, postgresql_server
 from views.catalog import Catalog
 from views.counters.progress import ProgressStore
 from views.model import Video, VideoDraft

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 import uvloop
 import yaml
-from servers import RedisServer, postgresql_server, redis_server
+from support.servers import RedisServer, postgresql_server, redis_server
 
 from benchmarks import heartbeat
 from benchmarks.load import CONNECTIONS, _send, serving
