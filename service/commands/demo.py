@@ -44,16 +44,31 @@ PORTS = range(10_000, 20_000)
 """Below those that the system gives to whoever asks for any: nobody is given one of these between look and use."""
 
 _looked_at = itertools.count(os.getpid() * 5_003)
+_claimed: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A port that nobody listens on, another one each time."""
+    """A port that nobody listens on, another one each time, and claimed against every process that asks like this."""
     for _ in PORTS:
         port = PORTS[next(_looked_at) % len(PORTS)]
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind(("127.0.0.1", port))
+            _claim(port)
             return port
     raise OSError("no port is free")
+
+
+def _claim(port: int) -> None:
+    """Until the process ends, by a name that only one can have. Raises OSError when another has it."""
+    if sys.platform != "linux":
+        return  # There are no such names: two of these processes at once may meet each other.
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0fediviews-port-{port}")
+    except OSError:
+        claim.close()
+        raise
+    _claimed.append(claim)
 
 
 def demo_config(name: str, port: int, others: Sequence[int], directory: Path) -> Config:
