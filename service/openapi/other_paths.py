@@ -177,6 +177,7 @@ FEDERATION_PATHS: dict[str, Schema] = {
         body=struct({"token": TEXT}, show=TEXT),
         body_type="application/x-www-form-urlencoded",
         s200={"content": {HTML: {"schema": TEXT}, "text/csv": {"schema": TEXT}}},
+        s403={"content": {HTML: {"schema": TEXT}, "application/problem+json": {"schema": ANYTHING}}},
     ),
     "GET /videos/watch/{uuid}/announces": _document("videoAnnounces", "Who shared it", numbered=True),
     "GET /videos/watch/{uuid}/announces/1": _document("videoAnnounce", "The Announce"),
