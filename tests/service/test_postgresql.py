@@ -197,7 +197,7 @@ async def test_a_database_that_is_not_there_is_said(tmp_path: Path, database_url
 async def test_a_server_that_is_too_old_is_said(
     tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("foundation.database.OLDEST_POSTGRESQL", 1_000)
+    monkeypatch.setattr("foundation.database_engines.OLDEST_POSTGRESQL", 1_000)
     with pytest.raises(StorageUnavailable, match="too old"):
         await Service.create(configured(tmp_path, database_url))
 
