@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,6 +37,19 @@ def database_url(config: Config) -> str:
     return storage.database.url or f"sqlite:///{storage.database.path or storage.directory / SQLITE_FILE}"
 
 
+def _is_served(config: Config) -> bool:
+    """Does a service hold the lock of this directory? Where live state is in Redis there is none."""
+    lock = config.storage.directory / JOURNAL_DIRECTORY / "lock"
+    if not lock.exists():
+        return False
+    with lock.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
     """The database at the schema of this release. Raises ConfigError, also where it belongs to another instance, and
     StorageUnavailable."""
@@ -45,7 +59,9 @@ async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Datab
     migrating = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
     try:
         await migrate(migrating)
-        await settle(migrating, config.instance.url, clock)
+        # What a running service holds stays its own: whoever comes second fails for the lock, and changes nothing.
+        if not _is_served(config):
+            await settle(migrating, config.instance.url, clock)
     finally:
         await migrating.close()
     return await Database.open(
