@@ -8,12 +8,8 @@ from typing import Any
 
 from aiohttp import web
 
-from foundation import problems
-from foundation.errors import Refused
-from foundation.principal import Role
 from foundation.tokens import TokenBook
-from foundation.web import bearer_token
-from outbox.waiting import Handler, available
+from service.admin.for_admins import for_admins
 from service.admin.overview import Overview
 from service.config import Config
 from service.config.printed import printed
@@ -37,19 +33,7 @@ def setup_routes(
 ) -> None:
     """``config`` is what is in force when it is asked for."""
 
-    def for_admins(handler: Handler) -> Handler:
-        handler = available(handler)
-
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            begun_ms = calls.begun_ms()
-            principal = tokens.require(bearer_token(request), Role.ADMIN)
-            if isinstance(principal, Refused):
-                return problems.refused(principal)
-            response = await handler(request)
-            calls.answered(request, principal, response.status, begun_ms)
-            return response
-
-        return guarded
+    guard = for_admins(tokens, calls)
 
     async def now(_: web.Request) -> web.Response:
         return web.json_response(await overview.now())
@@ -60,6 +44,6 @@ def setup_routes(
     async def configured(_: web.Request) -> web.Response:
         return web.json_response(configuration(config()))
 
-    router.add_get("/api/v1/server/now", for_admins(now))
-    router.add_get("/api/v1/server/inbox", for_admins(inbox))
-    router.add_get("/api/v1/server/configuration", for_admins(configured))
+    router.add_get("/api/v1/server/now", guard(now))
+    router.add_get("/api/v1/server/inbox", guard(inbox))
+    router.add_get("/api/v1/server/configuration", guard(configured))

@@ -9,10 +9,9 @@ from aiohttp import web
 
 from foundation import problems
 from foundation.errors import Refused
-from foundation.principal import Role
 from foundation.tokens import TokenBook
-from foundation.web import bearer_token, read_body
-from outbox.waiting import available
+from foundation.web import read_body
+from service.admin.for_admins import for_admins
 from service.admin.peer_desk import PeerDesk
 from views.telemetry.calls import ApiCalls
 
@@ -22,19 +21,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk, calls: ApiCalls) -> None:
-    def for_admins(handler: Handler) -> Handler:
-        handler = available(handler)
-
-        async def guarded(request: web.Request) -> web.StreamResponse:
-            begun_ms = calls.begun_ms()
-            principal = tokens.require(bearer_token(request), Role.ADMIN)
-            if isinstance(principal, Refused):
-                return problems.refused(principal)
-            response = await handler(request)
-            calls.answered(request, principal, response.status, begun_ms)
-            return response
-
-        return guarded
+    guard = for_admins(tokens, calls)
 
     async def list_peers(_: web.Request) -> web.Response:
         return web.json_response(await desk.list_peers())
@@ -66,13 +53,13 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk
         changed = await desk.judge_undelivered(match["host"], activity_id, retry=match["verdict"] == "retry")
         return problems.refused(changed) if isinstance(changed, Refused) else web.json_response(changed)
 
-    router.add_get("/api/v1/server/peers", for_admins(list_peers))
-    router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", for_admins(judge))
-    router.add_get("/api/v1/server/quarantine", for_admins(list_refusals))
-    router.add_delete("/api/v1/server/quarantine", for_admins(drop_refusals))
-    router.add_post("/api/v1/server/quarantine/replay", for_admins(replay_refusals))
-    router.add_get("/api/v1/server/undelivered", for_admins(list_undelivered))
-    router.add_post("/api/v1/server/peers/{host}/undelivered/{verdict:retry|drop}", for_admins(judge_undelivered))
+    router.add_get("/api/v1/server/peers", guard(list_peers))
+    router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", guard(judge))
+    router.add_get("/api/v1/server/quarantine", guard(list_refusals))
+    router.add_delete("/api/v1/server/quarantine", guard(drop_refusals))
+    router.add_post("/api/v1/server/quarantine/replay", guard(replay_refusals))
+    router.add_get("/api/v1/server/undelivered", guard(list_undelivered))
+    router.add_post("/api/v1/server/peers/{host}/undelivered/{verdict:retry|drop}", guard(judge_undelivered))
 
 
 async def _body_refusal(request: web.Request) -> Refused | None:

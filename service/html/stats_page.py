@@ -6,24 +6,23 @@ Order: rate limit 429, site 404 or 403, period 400. A store that is gone is 503.
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
 
-from foundation.addresses import network_key
-from foundation.errors import Refused, StorageUnavailable
+from foundation.errors import Refused
 from foundation.problems import invalid_params
 from foundation.web import ClientAddresses
 from outbox.routes import Render
+from service.html.polite import polite
 from service.html.world.map import SHADES, rows_of, shapes_of
 from service.html.world.projection import HEIGHT, WIDTH
 from views.pages.model import Site
 from views.pages.sites import UNKNOWN
 from views.pages.summary import summary
-from views.routes.replies import refusal, unavailable
+from views.routes.replies import refusal
 from views.routes.services import ViewsApi
 
 CLOSED = Refused("site_closed", "The statistics of this site are not public: they need a token, over the API", 403)
@@ -41,22 +40,11 @@ class StatsPage:
     def __init__(self, api: ViewsApi, render: Render) -> None:
         self._api = api
         self._render = render
-        self._address = ClientAddresses(api.settings.trusted_proxies)
+        address_of = ClientAddresses(api.settings.trusted_proxies)
+        self._polite = polite(self._answer, api.reading, address_of)
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_get("/stats", self.page)
-
-    async def page(self, request: web.Request) -> web.StreamResponse:
-        limiter = self._api.reading
-        wait_s = None if limiter is None else limiter.hit(network_key(self._address(request)))
-        if wait_s is not None:
-            return refusal(Refused("rate_limited", "Too many requests, please try again later", 429, math.ceil(wait_s)))
-        try:
-            response = await self._answer(request)
-        except StorageUnavailable:
-            return unavailable()
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        router.add_get("/stats", self._polite)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         pages = self._api.pages

@@ -8,25 +8,24 @@ makes a browser send this form gets anything that they could not have asked for 
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from foundation.addresses import network_key
 from foundation.clock import iso_ms
-from foundation.errors import Refused, StorageUnavailable
+from foundation.errors import Refused
 from foundation.principal import Principal, Role
 from foundation.tokens import BAD_TOKEN, lacks
 from foundation.web import ClientAddresses, read_body
 from outbox.routes import Render
 from service.html.charts import HEIGHT, WIDTH, Chart, chart_of
+from service.html.polite import polite
 from service.html.world.map import name_of
 from views.ids import canonical_uuid, long_uuid
 from views.model import Video
 from views.routes.access import NOT_FOUND
-from views.routes.replies import refusal, unavailable
+from views.routes.replies import refusal
 from views.routes.services import ViewsApi
 from views.routes.stats import since_ms
 from views.routes.stats_body import (
@@ -58,22 +57,11 @@ class VideoStatistics:
         self._api = api
         self._statistics = statistics
         self._render = render
-        self._address = ClientAddresses(api.settings.trusted_proxies)
+        address_of = ClientAddresses(api.settings.trusted_proxies)
+        self._polite = polite(self._answer, api.limiter, address_of)
 
     def setup(self, router: web.UrlDispatcher) -> None:
-        router.add_post("/w/{uuid}", self.shown)
-
-    async def shown(self, request: web.Request) -> web.StreamResponse:
-        limiter = self._api.limiter
-        wait_s = None if limiter is None else limiter.hit(network_key(self._address(request)))
-        if wait_s is not None:
-            return refusal(Refused("rate_limited", "Too many requests, please try again later", 429, math.ceil(wait_s)))
-        try:
-            response = await self._answer(request)
-        except StorageUnavailable:
-            return unavailable()
-        response.headers["Cache-Control"] = "no-store"
-        return response
+        router.add_post("/w/{uuid}", self._polite)
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         text = request.match_info["uuid"]

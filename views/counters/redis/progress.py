@@ -35,6 +35,23 @@ local function tidy(video)
 end
 """
 
+_LENT = """
+local function lent(kind)
+  local ends, found = B .. kind .. 'e', {}
+  for _, id in ipairs(call('ZRANGEBYSCORE', ends, '-inf', now, 'LIMIT', 0, ARGV[4])) do
+    local video, key = parted(id)
+    local blob = call('HGET', B .. kind .. ':' .. video, key)
+    if blob then
+      call('ZADD', ends, now + ARGV[5], id)
+      found[#found + 1] = {tonumber(video), key, blob}
+    else
+      call('ZREM', ends, id)
+    end
+  end
+  return found
+end
+"""
+
 PUT = script(
     "progress_put",
     """
@@ -72,23 +89,7 @@ return blob
 )
 """video, viewer -> blob or nothing; it is gone."""
 
-TAKE_ENDED = script(
-    "progress_take_ended",
-    """
-local found = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', B .. 'pe', '-inf', now, 'LIMIT', 0, ARGV[4])) do
-  local video, viewer = parted(id)
-  local blob = call('HGET', B .. 'p:' .. video, viewer)
-  if blob then
-    call('ZADD', B .. 'pe', now + ARGV[5], id)
-    found[#found + 1] = {tonumber(video), viewer, blob}
-  else
-    call('ZREM', B .. 'pe', id)
-  end
-end
-return found
-""",
-)
+TAKE_ENDED = script("progress_take_ended", "return lent('p')\n", _LENT)
 """most, lease -> video, viewer, blob of those who have ended; nobody else gets them while the lease lasts."""
 
 CLOSE = script(
@@ -110,23 +111,7 @@ return 1
 )
 """video, viewer, blob, key of the closed stay or nothing -> 1, or 0: it has gone on meanwhile, nothing is done."""
 
-DUE = script(
-    "progress_due",
-    """
-local found = {}
-for _, id in ipairs(call('ZRANGEBYSCORE', B .. 'qe', '-inf', now, 'LIMIT', 0, ARGV[4])) do
-  local video, key = parted(id)
-  local blob = call('HGET', B .. 'q:' .. video, key)
-  if blob then
-    call('ZADD', B .. 'qe', now + ARGV[5], id)
-    found[#found + 1] = {tonumber(video), key, blob}
-  else
-    call('ZREM', B .. 'qe', id)
-  end
-end
-return found
-""",
-)
+DUE = script("progress_due", "return lent('q')\n", _LENT)
 """most, lease -> video, key, blob of closed stays; nobody else gets them while the lease lasts."""
 
 SAVED = script(
