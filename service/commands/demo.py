@@ -7,6 +7,7 @@ temporary directory. Lifetimes are seconds instead of minutes.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import itertools
 import os
@@ -44,7 +45,6 @@ PORTS = range(10_000, 20_000)
 """Below those that the system gives to whoever asks for any: nobody is given one of these between look and use."""
 
 _looked_at = itertools.count(os.getpid() * 5_003)
-_claimed: list[socket.socket] = []
 
 
 def free_port() -> int:
@@ -68,7 +68,7 @@ def _claim(port: int) -> None:
     except OSError:
         claim.close()
         raise
-    _claimed.append(claim)
+    atexit.register(claim.close)
 
 
 def demo_config(name: str, port: int, others: Sequence[int], directory: Path) -> Config:
