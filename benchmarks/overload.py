@@ -20,6 +20,7 @@ import time
 from multiprocessing.connection import Connection
 
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from benchmarks.heartbeat import HEADERS
 from benchmarks.house import MANY, listening, running_service
@@ -49,6 +50,9 @@ LATE_S = 120
 """Longest wait for the recovery."""
 PAGE_BYTES = 4_096
 LOOK_S = 0.05
+
+
+INBOX_REFUSED = "fediviews_inbox_refused_total"
 
 
 class Steps:
@@ -105,6 +109,7 @@ async def serve(port: int, pipe: Connection) -> None:
                     "begin": steps.begin,
                     "steps": lambda: (steps.seen, steps.first),
                     "viewers": lambda: len(counters),
+                    "inbox": lambda: _by_label(service.ground.metrics.registry, INBOX_REFUSED, "reason"),
                     "refused": lambda: {
                         bound: sample("fediviews_connections_refused_total", {"bound": bound}) or 0
                         for bound in ("all", "address", "silent")
@@ -112,6 +117,12 @@ async def serve(port: int, pipe: Connection) -> None:
                 },
             )
             stop.set()
+
+
+def _by_label(registry: CollectorRegistry, name: str, label: str) -> dict[str, float]:
+    """The values of one metric by one of its labels."""
+    samples = (sample for family in registry.collect() for sample in family.samples)
+    return {sample.labels[label]: sample.value for sample in samples if sample.name == name and sample.value}
 
 
 async def _peer(
@@ -200,6 +211,7 @@ async def _measure(server: Server, port: int, times: float, seconds: float) -> b
     print("level: " + ", ".join(f"{level} at {at:.1f} s" for at, level in seen[:20]))
     print("first turned away: " + ", ".join(f"{name} {at:.1f} s" for name, at in sorted(first.items(), key=_second)))
     print(f"turned away in all: {server.ask('shed')}; connections refused: {server.ask('refused')}")
+    print(f"inbox, not taken by reason: {server.ask('inbox')}")
     while server.ask("level") and time.monotonic() - ended < LATE_S:  # noqa: ASYNC110 (another process)
         await asyncio.sleep(0.1)
     calm_s = time.monotonic() - ended
