@@ -10,6 +10,7 @@ from typing import Protocol
 
 from federation.documents import InstanceIdentity
 from federation.peers import FollowRecord, FollowState, Peers
+from federation.peers.policies import OWN_HOST
 from federation.vocabulary import Follow, build
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
@@ -86,7 +87,8 @@ class Following:
             return target
         refusal = self._peers.may_speak(target.host)
         if refusal is not None:
-            return refusal
+            # For whoever signs with it that is 401; here no signature is wrong.
+            return Refused(refusal.reason, refusal.detail, 400) if refusal is OWN_HOST else refusal
         await self._ask(target)
         known = self._known(target.actor.id)
         self._ask_software(target.host, target.actor.id.partition(":")[0])

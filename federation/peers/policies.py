@@ -11,7 +11,7 @@ BLOCKED, ALLOWED = "blocked", "allowed"
 
 _BLOCKED = Refused("blocked", "this instance does not talk to yours", 403)
 _NOT_LISTED = Refused("not_listed", "this instance talks to listed peers only", 403)
-_OWN_HOST = Refused("own_host", "this is our own host", 401)
+OWN_HOST = Refused("own_host", "this is our own host", 401)
 
 
 class Policies:
@@ -60,7 +60,7 @@ class Policies:
         if self.is_blocked(host):
             return _BLOCKED
         if host == self._own_host:
-            return _OWN_HOST
+            return OWN_HOST
         if self._open or self.is_named(host):
             return None
         return _NOT_LISTED

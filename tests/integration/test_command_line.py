@@ -36,6 +36,8 @@ async def test_the_command_line_asks_a_running_service(spawn: Spawn, instance: M
     again = await run("unfollow", process.config, origin.host)
     assert again.status == 1
     assert "404" in again.err
+    ourselves = await run("follow", process.config, client.host)
+    assert (ourselves.status, ourselves.err) == (1, f"{client.host}: this is our own host (400)\n")
     assert "Traceback" not in nobody.err + again.err
 
 
