@@ -28,7 +28,7 @@ from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
 from service.storage import schema
 from tests.support.servers import ServerMissingError, postgresql_server
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.progress import ProgressStore
 from views.model import Video, VideoDraft
 from views.ports import NullAnnouncer

@@ -34,7 +34,7 @@ from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
 from service.storage import schema
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Video, VideoDraft
 from views.ports import NullAnnouncer
 from views.shown import Shown

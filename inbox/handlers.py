@@ -27,7 +27,7 @@ from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
 from inbox.sender import Sender
 from inbox.viewing import ViewHandler, speaks_for
 from inbox.watching import WatchActionHandler
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Video
 
 

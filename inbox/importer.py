@@ -19,7 +19,7 @@ from foundation.ending import end
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from foundation.urls import authority, canonical_url, is_web_url, same_origin_authority
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Privacy, RemoteVideo, Video
 
 log = logging.getLogger("fediviews.importer")

@@ -7,7 +7,7 @@ from foundation.errors import Refused
 from foundation.shedding import Load, Shedder
 from foundation.urls import authority
 from inbox.viewing import viewer_key
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.viewers import Viewers
 
 

@@ -14,7 +14,7 @@ from inbox.peer_quotas import PeerQuotas
 from inbox.reasons import ACCEPTED_AND_DROPPED, InboxReason, drop
 from inbox.sender import Sender
 from inbox.unknown import UnknownVideos
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.base import TotalMark
 from views.counting import ViewCounter
 from views.model import Video

@@ -15,8 +15,8 @@ from foundation.urls import authority
 from inbox.quotas import HostLimiter
 from inbox.reasons import InboxReason, drop
 from inbox.sender import Sender
-from views.catalog import Catalog
-from views.geo import clean_country
+from views.catalog.catalog import Catalog
+from views.geo.places import clean_country
 from views.model import Video
 from views.stats.model import Stay, Traits
 

@@ -20,7 +20,7 @@ from outbox.elsewhere import Elsewhere
 from outbox.log import ActivityLog, Kind
 from outbox.probe import SoftwareProbe
 from outbox.routing import RouteBook
-from views.listing import VideoFilter, page_of
+from views.catalog.listing import VideoFilter, page_of
 from views.model import Video
 
 _logger = logging.getLogger(__name__)

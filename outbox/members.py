@@ -15,7 +15,7 @@ from outbox.announcer import announce_of
 from outbox.names import audience
 from outbox.soft_lanes import Numbers, VideoOf
 from outbox.totals import Board
-from views.listing import VideoFilter, VideoPage
+from views.catalog.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video
 
 PER_PAGE = 20

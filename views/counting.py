@@ -17,7 +17,7 @@ from foundation.errors import OutcomeUnknown, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.spool import Applied, Spool
 from views import spooled_views, tallies
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.base import CounterStore
 from views.model import Privacy, Video
 from views.notices import ViewCounted

@@ -11,7 +11,7 @@ from sqlalchemy import case, delete, select, update
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Video
 from views.ports import Announcer
 from views.rows import COLUMNS, video_of

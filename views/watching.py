@@ -11,7 +11,7 @@ from foundation.clock import Clock
 from foundation.metrics import Metrics
 from views.counters.progress import ProgressKeeper, ProgressStore, awaited
 from views.counting import enough_watch_time
-from views.geo import NOWHERE, Place, agreed
+from views.geo.places import NOWHERE, Place, agreed
 from views.model import Video
 from views.sections import Progress, Rules, begin, decode, encode, plays, report, still_for_ms
 from views.stats.model import Traits

@@ -8,9 +8,9 @@ from federation.documents import ActorKind, Channel, InstanceIdentity
 from federation.own_keys import KeyRing, OwnKeys
 from foundation.database import Database
 from foundation.errors import Refused
-from views.catalog import Catalog
-from views.channels import is_federated_channel
-from views.listing import VideoFilter
+from views.catalog.catalog import Catalog
+from views.catalog.channels import is_federated_channel
+from views.catalog.listing import VideoFilter
 
 
 class ServiceDirectory:

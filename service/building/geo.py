@@ -6,8 +6,8 @@ from foundation.clock import Clock
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from service.config import Config, FileOrUrl
-from views.geo import City, Place, PlaceHeaders
-from views.geo_files import GeoDatabases, Source
+from views.geo.databases import GeoDatabases, Source
+from views.geo.places import City, Place, PlaceHeaders
 
 DIRECTORY = "geoip"
 """Below ``storage.directory``."""

@@ -13,7 +13,7 @@ from foundation.metrics import Metrics
 from service.building.telemetry_places import Places
 from service.config import Config
 from service.storage.stores import LiveStores
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Video
 from views.ports import Notifier
 from views.telemetry.desk import PlaybackDesk

@@ -16,7 +16,7 @@ from service.building.viewer_secret import viewer_secret
 from service.building.websites import WebSites
 from service.config import WatchTime
 from service.workers.together import Together
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import CountingRules, ViewCounter
 from views.ports import Announcer, CountedViews, Notifier, NullNotifier

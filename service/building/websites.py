@@ -18,7 +18,7 @@ from views.counters.progress import ProgressStore
 from views.counters.redis.progress import RedisProgressStore
 from views.counters.redis.settings import RedisSettings
 from views.counters.redis.store import RedisCounterStore
-from views.geo import Place
+from views.geo.places import Place
 from views.pages.active import ActiveSessions
 from views.pages.backfill import Backfill
 from views.pages.catalog import PageCatalog

@@ -18,9 +18,9 @@ from service.config import Config
 from service.dashboard.guard import HEADERS, Guard
 from service.dashboard.sessions import Session
 from service.dashboard.words import ago, ahead, done, lag
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
+from views.catalog.listing import MAX_SEARCH, VideoFilter
 from views.last_known import Known
-from views.listing import MAX_SEARCH, VideoFilter
 from views.routes.video_json import video_json, viewers_json
 from views.viewers import Viewers
 

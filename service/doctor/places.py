@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.doctor.model import Finding, Surroundings, ok, warning
-from views.geo_store import BadDatabaseError, Store
+from views.geo.files import BadDatabaseError, Store
 
 OLD_AFTER_DAYS = 60
 DIRECTORY = "geoip"

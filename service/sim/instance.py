@@ -38,7 +38,7 @@ from outbox.soft_lanes import TellLane, TotalsLane
 from outbox.tells import TellSlots
 from outbox.totals import TotalsBoard
 from service.sim.network import Letter, Network
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.memory import MemoryCounterStore
 from views.counting import ViewCounter
 from views.model import Video

@@ -19,7 +19,7 @@ from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.spool import Spool, SpoolSettings
 from tests.views.catalogs import REMOTE_UUID, UUID, RecordingAnnouncer, a_local, a_remote, draft, make_catalog
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.base import CounterStore
 from views.counters.memory import MemoryCounterStore
 from views.counters.redis.settings import RedisSettings

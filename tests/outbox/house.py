@@ -24,8 +24,8 @@ from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from outbox.retry import RetryPolicy
 from outbox.serving import DeliveryRules
-from views.catalog import Catalog
-from views.listing import VideoFilter, VideoPage
+from views.catalog.catalog import Catalog
+from views.catalog.listing import VideoFilter, VideoPage
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 from views.ports import Tell
 from views.shown import Shown

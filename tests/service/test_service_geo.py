@@ -10,7 +10,7 @@ from foundation.clock import ManualClock
 from foundation.metrics import Metrics
 from service.building.geo import Geo
 from service.config import Config, FileOrUrl, GeoHeaders, GeoIp, Storage
-from views.geo import PlaceHeaders
+from views.geo.places import PlaceHeaders
 
 CITY = Path(__file__).parents[1] / "fixtures" / "geoip" / "GeoLite2-City-Test.mmdb"
 SWEDE = "89.160.20.112"

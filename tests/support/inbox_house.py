@@ -33,7 +33,7 @@ from inbox.sender import Sender
 from inbox.unknown import ImportPolicy, UnknownVideos
 from inbox.viewing import ViewHandler
 from inbox.watching import WatchActionHandler
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.memory import MemoryCounterStore
 from views.counting import ViewCounter
 from views.model import Privacy, RemoteVideo, Video, VideoDraft

@@ -7,7 +7,7 @@ from typing import Any
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
-from views.catalog import Catalog, CatalogBounds
+from views.catalog.catalog import Catalog, CatalogBounds
 from views.model import Privacy, RemoteVideo, Video, VideoDraft
 from views.ports import Announcer, NullAnnouncer
 

@@ -16,7 +16,7 @@ from foundation.metrics import Metrics
 from foundation.principal import Role
 from foundation.ratelimit import WindowLimiter
 from foundation.tokens import TokenBook, TokenGrant
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.channel_totals import Channels
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import ProgressStore

@@ -14,9 +14,9 @@ from sqlalchemy import func, select
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused, StorageUnavailable
-from views.catalog import MISSING_FOR_MS, Catalog, CatalogBounds
-from views.drafts import judge_draft
-from views.listing import VideoFilter, VideoPage
+from views.catalog.catalog import MISSING_FOR_MS, Catalog, CatalogBounds
+from views.catalog.drafts import judge_draft
+from views.catalog.listing import VideoFilter, VideoPage
 from views.model import Privacy, Video, VideoDraft
 from views.tables import videos
 from views.tallies import CountedView, add_views

@@ -13,7 +13,7 @@ from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counting import CountingRules, ViewCounter, enough_watch_time
 from views.model import Privacy, Video
 from views.tables import remote_views, video_views

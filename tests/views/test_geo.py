@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mmdb import write_mmdb
 from multidict import CIMultiDict
 
-from views.geo import (
+from views.geo.places import (
     MAX_SUBDIVISION,
     NOWHERE,
     City,

@@ -13,12 +13,12 @@ import pytest
 from aiohttp import web
 from mmdb import write_mmdb
 
-import views.geo_files as geo_files
-import views.geo_store as geo_store
+import views.geo.databases as geo_files
+import views.geo.files as geo_store
 from foundation.clock import ManualClock
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
-from views.geo_files import REFRESH_AFTER_MS, GeoDatabases, Source
+from views.geo.databases import REFRESH_AFTER_MS, GeoDatabases, Source
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "geoip"
 CITY = FIXTURES / "GeoLite2-City-Test.mmdb"

@@ -14,7 +14,7 @@ from foundation.database import Database
 from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from views import tallies
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Privacy, Video
 from views.replay import Carried, Replays
 from views.tables import video_views, videos

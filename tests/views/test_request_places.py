@@ -9,7 +9,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from multidict import CIMultiDict
 
-from views.geo import NOWHERE, Place, PlaceHeaders
+from views.geo.places import NOWHERE, Place, PlaceHeaders
 from views.routes.places import RequestPlaces
 
 TRUSTED = (ipaddress.ip_network("10.0.0.0/8"),)

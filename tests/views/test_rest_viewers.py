@@ -13,7 +13,7 @@ from rest_house import ADMIN, HOST, SECRET_VIDEO, STATS, VOD, House, build, remo
 from foundation.clock import ManualClock
 from foundation.database import Database
 from foundation.metrics import Metrics
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.base import Reading
 from views.model import Privacy, VideoDraft
 from views.ports import NullAnnouncer

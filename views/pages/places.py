@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from views.geo import City
+from views.geo.places import City
 from views.pages.centroids import CENTROIDS
 
 _PART = "|"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from views.geo import NOWHERE, City, Place
+from views.geo.places import NOWHERE, City, Place
 from views.pages.active import ActiveSessions
 from views.pages.backfill import Backfill
 from views.pages.catalog import PageCatalog

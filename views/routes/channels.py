@@ -10,8 +10,8 @@ from aiohttp import web
 from foundation.clock import iso_ms
 from foundation.errors import Refused
 from foundation.problems import invalid_params
+from views.catalog.listing import MAX_COUNT
 from views.channel_totals import DAY_MS, SORTS, Channels, ChannelTotals
-from views.listing import MAX_COUNT
 from views.routes.access import Access
 from views.routes.replies import add_resource, guarded, json, refusal
 from views.routes.services import ViewsApi

@@ -11,7 +11,7 @@ from typing import Any
 
 from foundation.clock import parse_iso_ms
 from foundation.errors import Refused
-from views.drafts import MAX_COUNT
+from views.catalog.drafts import MAX_COUNT
 from views.model import Privacy, VideoDraft
 
 _MEMBERS = frozenset({"uuid", "name", "duration", "isLive", "channel", "privacy", "publishedAt", "url", "description"})

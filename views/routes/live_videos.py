@@ -19,7 +19,7 @@ from foundation.ending import end
 from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.problems import refused
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.model import Privacy, Video
 from views.routes.engine import MAX_MESSAGE_BYTES, Engine
 from views.routes.replies import CORS

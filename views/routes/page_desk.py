@@ -9,7 +9,7 @@ from aiohttp import hdrs, web
 from foundation.errors import Refused
 from foundation.shedding import Load
 from views.bots import is_prefetch
-from views.geo import agreed, city_of
+from views.geo.places import agreed, city_of
 from views.pages.model import Outcome, Site
 from views.pages.paths import referrer_host
 from views.pages.places import spot_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from foundation.web import Network, is_through
-from views.geo import NOWHERE, City, Place, PlaceHeaders
+from views.geo.places import NOWHERE, City, Place, PlaceHeaders
 
 
 class RequestPlaces:

@@ -53,7 +53,7 @@ class Audience(msgspec.Struct, frozen=True):
 
 
 class Finder(Protocol):
-    """The part of ``views.catalog.Catalog`` that is needed here."""
+    """The part of ``views.catalog.catalog.Catalog`` that is needed here."""
 
     async def by_number(self, number: int) -> Video | None: ...
 

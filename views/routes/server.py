@@ -9,7 +9,7 @@ from aiohttp import web
 from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.problems import invalid_params
-from views.listing import VideoFilter, VideoPage
+from views.catalog.listing import VideoFilter, VideoPage
 from views.routes.access import Access
 from views.routes.replies import add_resource, guarded, json, json_object, refusal
 from views.routes.services import ViewsApi

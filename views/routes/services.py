@@ -12,10 +12,10 @@ from foundation.ratelimit import WindowLimiter
 from foundation.shedding import Shedder
 from foundation.tokens import TokenBook
 from views.audience import Audience
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.channel_totals import Channels
 from views.counting import ViewCounter
-from views.geo import PlaceHeaders
+from views.geo.places import PlaceHeaders
 from views.pages.service import Pages
 from views.ports import VideoImporter
 from views.replay import Replays

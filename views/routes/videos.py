@@ -11,10 +11,10 @@ from foundation.clock import iso_ms
 from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.problems import invalid_params
-from views.drafts import MAX_URL
+from views.catalog.drafts import MAX_URL
+from views.catalog.listing import MAX_SEARCH, VideoFilter, VideoPage
 from views.ids import parse_video_ref
 from views.last_known import LastKnown
-from views.listing import MAX_SEARCH, VideoFilter, VideoPage
 from views.model import Video
 from views.routes.access import BAD_ID, NOT_FOUND, Access
 from views.routes.draft_body import parameter_of, read_draft

@@ -23,7 +23,7 @@ _AT_ONCE = 200
 
 
 class Videos(Protocol):
-    """The part of ``views.catalog.Catalog`` that is needed here."""
+    """The part of ``views.catalog.catalog.Catalog`` that is needed here."""
 
     def peek_number(self, number: int) -> Video | None: ...
 

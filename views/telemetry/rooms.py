@@ -26,7 +26,7 @@ class Numbers(Protocol):
 
 
 class Videos(Protocol):
-    """The part of ``views.catalog.Catalog`` that is needed here."""
+    """The part of ``views.catalog.catalog.Catalog`` that is needed here."""
 
     async def by_number(self, number: int) -> Video | None: ...
 

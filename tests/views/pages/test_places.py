@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from views.geo import City
+from views.geo.places import City
 from views.pages.places import Location, Spot, locations, spot_of
 
 PARIS = Spot("FR", "Paris", 48.9, 2.4)

@@ -12,7 +12,7 @@ from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
 from foundation.metrics import Metrics
 from tests.views.catalogs import UUID, a_local, make_catalog
-from views.catalog import Catalog
+from views.catalog.catalog import Catalog
 from views.counters.progress import ProgressStore
 from views.counters.records import Recorder as Changes
 from views.model import Video

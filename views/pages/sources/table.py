@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from foundation.errors import ConfigError
-from views.geo import clean_country
+from views.geo.places import clean_country
 from views.instants import parse_loose_iso_ms
 from views.pages.paths import normalised
 from views.pages.sources.record import MAX_LINE, Record

@@ -11,16 +11,16 @@ from sqlalchemy import ColumnElement, delete, select
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused, StorageUnavailable
-from views.drafts import judge_draft, judge_remote
+from views.catalog.drafts import judge_draft, judge_remote
+from views.catalog.listing import MAX_COUNT, VideoFilter, VideoPage, page_of
+from views.catalog.own_videos import OwnVideos
+from views.catalog.remote_videos import RemoteVideos
+from views.catalog.video_cache import VideoCache
 from views.ids import VideoRef
-from views.listing import MAX_COUNT, VideoFilter, VideoPage, page_of
 from views.model import RemoteVideo, Video, VideoDraft
-from views.own_videos import OwnVideos
 from views.ports import Announcer
-from views.remote_videos import RemoteVideos
 from views.rows import COLUMNS, video_of
 from views.tables import video_views, videos
-from views.video_cache import VideoCache
 
 MISSING_FOR_MS = 5_000
 """How long a name asked for in vain is not looked up again."""

@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 import maxminddb
 import msgspec
 
-from views.geo import NOWHERE, Attribution, Reader, attribution_of, read_place
+from views.geo.places import NOWHERE, Attribution, Reader, attribution_of, read_place
 
 MAX_DATABASE_BYTES = 500_000_000
 """Longest file that is kept, unpacked."""

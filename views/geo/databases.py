@@ -19,8 +19,8 @@ from foundation.ending import end
 from foundation.errors import FetchFailed
 from foundation.http_response import HttpResponse, Write
 from foundation.metrics import Metrics
-from views.geo import Attribution, MmdbLocator, Reader
-from views.geo_store import BadDatabaseError, Database, Incoming, Note, Store
+from views.geo.files import BadDatabaseError, Database, Incoming, Note, Store
+from views.geo.places import Attribution, MmdbLocator, Reader
 
 log = logging.getLogger("fediviews.geoip")
 
