@@ -19,11 +19,11 @@ async def test_keys_are_taken_up_refused_and_retired(
     caplog.set_level(logging.INFO, "fediviews")
     service = await Service.create(Config(listen=Listen(port=0), storage=Storage(directory=tmp_path)), clock=clock)
     try:
-        first = service.building.directory.identity
+        first = service.directory.identity
         assert (first.key_fragment, first.key_id) == ("main-key", f"{first.actor_url}#main-key")
         rotate_keys(tmp_path, clock.now_ms())
         await service.housekeeping.reload_keys()
-        second = service.building.directory.identity
+        second = service.directory.identity
         assert second.key_fragment == "main-key-2"
         assert second.public_key_pem != first.public_key_pem
 
@@ -32,7 +32,7 @@ async def test_keys_are_taken_up_refused_and_retired(
         bad.chmod(0o600)
         for _ in range(3):
             await service.housekeeping.reload_keys()
-        assert service.building.directory.identity == second
+        assert service.directory.identity == second
         errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
         assert len(errors) == 1
         assert "instance-3.pem" in errors[0]
