@@ -21,6 +21,7 @@ STATIC = (
     "admin.css",
     "admin.js",
     "public.css",
+    "reach.js",
     "stats.js",
     "video.js",
     "vendor/uplot/uPlot.iife.min.js",

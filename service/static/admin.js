@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const EVERY_MS = 5000;
+  const ANSWER_MS = 10000;
   const button = document.querySelector("[data-pause]");
   if (!button || !document.querySelector("[data-live]")) return;
   // A page that answers a form has no address of its own to be asked at again.
@@ -21,18 +22,26 @@
     if (paused || asking || document.hidden) return;
     asking = true;
     try {
-      const answer = await fetch(address, { credentials: "same-origin", cache: "no-store" });
-      if (answer.redirected) return location.reload();
-      if (!answer.ok) return;
+      const answer = await fetch(address, { credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+      // The session is over.
+      if (answer.redirected || answer.status === 401) return location.assign("/admin/login");
+      if (!answer.ok) return reach.lost();
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+      let all = true;
       for (const part of document.querySelectorAll("[data-live]")) {
         const other = fresh.getElementById(part.id);
-        if (other && !inUse(part) && part.innerHTML !== other.innerHTML) part.replaceWith(document.adoptNode(other));
+        if (!other || part.innerHTML === other.innerHTML) continue;
+        if (inUse(part)) all = false;
+        else part.replaceWith(document.adoptNode(other));
       }
       const time = document.querySelector(".asof time"), other = fresh.querySelector(".asof time");
-      if (time && other) time.replaceWith(document.adoptNode(other));
+      // The time is that of the oldest part.
+      if (all && time && other) time.replaceWith(document.adoptNode(other));
+      const held = document.querySelector("[data-held]");
+      if (held) held.hidden = all;
+      reach.ok();
     } catch {
-      // The service is not there at this moment; the next time may be better.
+      reach.lost();
     } finally {
       asking = false;
     }

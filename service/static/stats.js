@@ -1,6 +1,7 @@
 // Keeps /stats fresh: fetches the page again while it is seen, puts in what changed and shades the map after its table.
 "use strict";
 (() => {
+  const ANSWER_MS = 10000;
   const map = document.querySelector(".map svg");
   const every = document.getElementById("refresh").dataset.seconds * 1000;
   const url = new URL(location.href);
@@ -20,14 +21,15 @@
   }
 
   async function refresh() {
-    const answer = await fetch(url, { credentials: "omit" });
-    if (!answer.ok) return;
+    const answer = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(ANSWER_MS) });
+    if (!answer.ok) return reach.lost();
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
       if (other && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
     }
     if (map) shade(document.querySelectorAll("#countries tbody tr"));
+    reach.ok();
   }
 
   let busy = false;
@@ -37,7 +39,7 @@
     try {
       await refresh();
     } catch {
-      // The service is away; the next turn may find it.
+      reach.lost();
     } finally {
       busy = false;
     }

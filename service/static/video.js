@@ -23,11 +23,20 @@
   }
   function listen() {
     const events = new EventSource(`${api}/viewers`);
+    let open = false;
+    events.addEventListener("open", () => {
+      open = true;
+      reach.ok();
+    });
     events.addEventListener("views-change", (event) => {
       say("watching", JSON.parse(event.data).viewers);
       askViews();
     });
     events.addEventListener("error", () => {
+      // Until now everything was heard.
+      if (open) reach.ok();
+      open = false;
+      reach.lost();
       // Where it was refused the browser does not try again by itself.
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 30000);
     });

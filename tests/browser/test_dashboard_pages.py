@@ -119,6 +119,43 @@ async def test_numbers_move_by_themselves_until_they_are_paused(watched: Service
     await expect(page.get_by_role("button", name="Go on")).to_be_visible()
 
 
+async def test_a_page_says_that_it_is_out_of_date_and_a_session_that_is_over_leads_to_the_login(
+    watched: Service, browser: Browser
+) -> None:
+    # The browser itself says in its console what failed: so not the page of the fixture.
+    context = await browser.new_context()
+    page = await context.new_page()
+    await log_in(page, watched)
+    notice = page.locator(".unreached")
+    await context.set_offline(True)
+    await expect(notice).to_contain_text("Not reached since", timeout=REFRESHED_MS)
+    assert await page.evaluate("document.body.classList.contains('stale')")
+    await context.set_offline(False)
+    await expect(notice).to_have_text("", timeout=REFRESHED_MS)
+    await page.route("**/admin", lambda route: route.fulfill(status=503, body=""))
+    await expect(notice).to_contain_text("Not reached since", timeout=REFRESHED_MS)
+    await page.unroute("**/admin")
+    await expect(notice).to_have_text("", timeout=REFRESHED_MS)
+    await context.clear_cookies()
+    await expect(page.get_by_label("Token of an administrator")).to_be_visible(timeout=REFRESHED_MS)
+    await context.close()
+
+
+async def test_the_time_of_a_page_is_that_of_its_oldest_part(watched: Service, page: Page) -> None:
+    await log_in(page, watched)
+    time = page.locator(".asof time")
+    await page.locator("#numbers a").first.focus()
+    before = await time.get_attribute("datetime")
+    report = {"currentTime": 1, "sessionId": "anna"}
+    await page.request.post(f"{watched.url}/api/v1/videos/{UUID}/views", data=report)
+    await expect(page.locator("#top")).to_contain_text("A board meeting", timeout=REFRESHED_MS)
+    assert await time.get_attribute("datetime") == before
+    await expect(page.locator("[data-held]")).to_be_visible()
+    await page.locator("#numbers a").first.blur()
+    await expect(time).not_to_have_attribute("datetime", str(before), timeout=REFRESHED_MS)
+    await expect(page.locator("[data-held]")).to_be_hidden()
+
+
 async def test_everything_works_without_a_script_and_with_the_keyboard(watched: Service, browser: Browser) -> None:
     context = await browser.new_context(java_script_enabled=False)
     page = await context.new_page()

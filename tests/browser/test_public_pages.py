@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from browser.site import until
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from foundation.principal import Role
 from service.app import Service
@@ -39,12 +39,14 @@ FIXTURES = Path(__file__).parents[1] / "fixtures"
 UUID, HIDDEN = "9c9de5e8-0a1e-484a-b099-e80766180a6d", "1f6b8a2e-2f0f-4f53-8d07-3b8ad10f8c11"
 READER, ADMIN, OTHER = "a-readers-token", "an-admins-token", "a-token-of-another-channel"
 BLOG = "blog.example"
+AWAY_MS = 60_000
+"""Within which a page has noticed that its service went or came, on a busy machine too."""
 SCHEMES = ("light", "dark")
 
 
 @contextlib.asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[Service]:
-    port = free_port()
+async def running(directory: Path, port: int | None = None) -> AsyncIterator[Service]:
+    port = port or free_port()
     service = await Service.create(
         Config(
             instance=Instance(url=parse_origin(f"http://127.0.0.1:{port}")),
@@ -152,6 +154,43 @@ async def test_somebody_watches_and_the_number_moves_on_the_pages_of_two_instanc
         await watch(http, origin, "anna", viewEvent="leave")
         await asyncio.gather(shows(page, "watching", 1), shows(other, "watching", 1))
         await other.close()
+
+
+async def test_pages_say_that_they_are_out_of_date_and_go_on_by_themselves(
+    tmp_path: Path, browser: Browser, http: aiohttp.ClientSession
+) -> None:
+    # The browser itself says in its console that nobody answers: so not the page of the fixture.
+    video, stats = await browser.new_page(), await browser.new_page()
+    notices = [page.locator(".unreached") for page in (video, stats)]
+    port = free_port()
+    async with running(tmp_path / "one", port) as service:
+        await service.views.catalog.put_local(VideoDraft(UUID, "A rabbit", 60))
+        await read(http, service, "anna", "/", "DE")
+        await video.goto(f"{service.url}/w/{UUID}")
+        await stats.goto(f"{service.url}/stats")
+        for notice in notices:
+            await expect(notice).to_have_text("")
+    for page, notice in zip((video, stats), notices, strict=True):
+        await expect(notice).to_contain_text("Not reached since", timeout=AWAY_MS)
+        assert await notice.get_attribute("aria-live") == "polite"
+        assert await page.evaluate("document.body.classList.contains('stale')")
+    dot = "getComputedStyle(document.querySelector('.now dd'), '::before').animationName"
+    assert await stats.evaluate(dot) == "none"
+    async with running(tmp_path / "one", port) as service:
+        for notice in notices:
+            await expect(notice).to_have_text("", timeout=AWAY_MS)
+        assert await stats.locator("#views").inner_text() == "1"
+        await watch(http, service, "anna")
+        await shows(video, "watching", 1)
+        for page in (video, stats):
+            assert not await page.evaluate("document.body.classList.contains('stale')")
+            await page.close()
+
+
+async def test_nobody_active_is_shown_without_a_beating_dot(origin: Service, page: Page) -> None:
+    await page.goto(f"{origin.url}/stats")
+    assert await page.locator("#active").inner_text() == "0"
+    assert await page.locator(".now").count() == 0
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

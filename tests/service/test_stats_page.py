@@ -259,7 +259,7 @@ async def test_files_of_pages_are_cached_and_asked_about_by_their_tag(build: Bui
     await web.service.views.catalog.put_local(VideoDraft(UUID, "A video", 60))
     for path in ("/stats", f"/w/{short_uuid(UUID)}"):
         names |= set(re.findall(r'(?:src|href)="(/static/[^"]+)"', (await web.get(path)).text))
-    assert len(names) == 7
+    assert len(names) == 8
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (passed,) = re.findall(r"location ~ (\^/\(inbox\S+) \{", readme)
     assert all(re.match(passed, name) for name in ("/stats", f"/w/{UUID}", *names)), "the proxy of README.md"
