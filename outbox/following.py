@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from federation.documents import InstanceIdentity
@@ -126,6 +127,14 @@ class Following:
             await self._post(host, document["actor"], record.inbox, build.encode(document))
         return len(ended)
 
+    async def part(self, host: str) -> None:
+        """End all follows between us and a host that is about to be blocked, theirs and ours, and say so once, now."""
+        await self.reject_all(host)
+        for record in [record for record in self._peers.following() if record.host == host]:
+            (await self._database.write(partial(self._peers.remove_following, actor=record.actor)))()
+            undo = build.undo_follow(Follow(record.follow_id, record.object, record.actor))
+            await self._post(host, record.object, record.inbox, build.encode(undo))
+
     async def answer_follow(
         self, tx: Transaction, *, follow_id: str, actor: str, inbox: str, target: str, accepted: bool
     ) -> None:
@@ -151,7 +160,8 @@ class Following:
         asked = {record.host for record in self._peers.following()}
         lacking = 0
         for policy in self._peers.policies():
-            if policy.follow and not policy.blocked and policy.host not in asked:
+            blocked = self._peers.describe(policy.host).blocked
+            if policy.follow and not blocked and policy.host not in asked:
                 outcome = await self.follow_host(policy.host)
                 if isinstance(outcome, Refused):
                     lacking += 1

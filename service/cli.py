@@ -93,10 +93,14 @@ def _parser() -> argparse.ArgumentParser:
     for name, command, text in (
         ("follow", _follow, "let a running service follow a host"),
         ("unfollow", _unfollow, "let a running service stop following a host"),
-        ("block", _block, "take nothing more from a host and send it nothing, at once"),
-        ("allow", _allow, "take a block back; let a host speak where only listed ones may"),
+        ("block", _judge, "take nothing more from a host and send it nothing, at once"),
+        ("unblock", _judge, "take a block back: the rules for everybody hold again"),
+        ("allow", _judge, "let a host speak where only listed ones may, with quotas of its own; takes a block back"),
+        ("disallow", _judge, "take an allowance back: the rules for everybody hold again"),
     ):
-        add(name, command, text).add_argument("host", help="host, host:port or the URL of an actor")
+        sub = add(name, command, text)
+        sub.add_argument("host", help="host, host:port or the URL of an actor")
+        sub.set_defaults(verdict=name)
     quarantine = add("quarantine", _quarantine, "what was not taken and why; judge it again after a rule changed")
     quarantine.add_argument("action", choices=("list", "replay", "drop"), help="what to do with it")
     quarantine.add_argument("--host", help="of this host alone")
@@ -278,12 +282,9 @@ def _unfollow(arguments: argparse.Namespace) -> int:
     return _run(admin_client.unfollow(load_config(arguments.config, os.environ), arguments.host))
 
 
-def _block(arguments: argparse.Namespace) -> int:
-    return _run(admin_client.judge(load_config(arguments.config, os.environ), arguments.host, "block"))
-
-
-def _allow(arguments: argparse.Namespace) -> int:
-    return _run(admin_client.judge(load_config(arguments.config, os.environ), arguments.host, "allow"))
+def _judge(arguments: argparse.Namespace) -> int:
+    config = load_config(arguments.config, os.environ)
+    return _run(admin_client.judge(config, arguments.host, arguments.verdict))
 
 
 def _quarantine(arguments: argparse.Namespace) -> int:

@@ -113,9 +113,17 @@ class Follower:
     inbox: str
 
 
+class DecidedBy(enum.Enum):
+    """Whose verdict of a host holds: that of ``config.yaml``, or one an administrator gave at run time."""
+
+    CONFIGURATION = "configuration"
+    HAND = "hand"
+
+
 @dataclass(frozen=True, slots=True)
 class PeerView:
-    """Everything known of a host, for the dashboard and ``fediviews peers``."""
+    """Everything known of a host, for the dashboard and ``fediviews peers``. ``verdict``: ``blocked``, ``allowed`` or
+    None, with ``decided_by``."""
 
     host: str
     kind: PeerKind
@@ -123,6 +131,8 @@ class PeerView:
     clock_offset_ms: int
     last_seen_ms: int | None
     blocked: bool
+    verdict: str | None
+    decided_by: DecidedBy | None
     listed: bool
     follower: bool
     following: FollowState | None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from federation.peers.model import PeerPolicy
+from federation.peers.model import DecidedBy, PeerPolicy
 from foundation.errors import Refused
 
 BLOCKED, ALLOWED = "blocked", "allowed"
@@ -51,6 +51,14 @@ class Policies:
         """What the configuration says about blocking this host, for or against; None: nothing."""
         policy = self._listed.get(host)
         return None if policy is None else policy.blocked
+
+    def verdict(self, host: str) -> tuple[str, DecidedBy] | None:
+        """``blocked`` or ``allowed``, and who said so; None: nobody decided anything of this host."""
+        decided = self.decided(host)
+        if decided is not None:
+            return BLOCKED if decided else ALLOWED, DecidedBy.CONFIGURATION
+        verdict = self.verdicts.get(host)
+        return None if verdict is None else (verdict, DecidedBy.HAND)
 
     def is_own(self, host: str) -> bool:
         return host == self._own_host

@@ -293,6 +293,7 @@ class Peers:
 
     def describe(self, host: str) -> PeerView:
         """Everything known of one host."""
+        verdict, decided_by = self._policies.verdict(host) or (None, None)
         return PeerView(
             host=host,
             kind=self.software.kind(host),
@@ -300,6 +301,8 @@ class Peers:
             clock_offset_ms=self.clock_offset_ms(host),
             last_seen_ms=self._known.last_seen_ms(host),
             blocked=self._policies.is_blocked(host),
+            verdict=verdict,
+            decided_by=decided_by,
             listed=self._policies.is_listed(host),
             follower=self._follows.followers_of(host) > 0,
             following=self._follows.following_state(host),

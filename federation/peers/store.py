@@ -114,7 +114,8 @@ async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
         await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_=changes))
 
 
-async def set_verdict(tx: Transaction, host: str, verdict: str) -> None:
+async def set_verdict(tx: Transaction, host: str, verdict: str | None) -> None:
+    """None: nobody decided anything of this host."""
     insert = upsert(tx, peers).values(host=host, verdict=verdict)
     await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_={"verdict": verdict}))
 

@@ -66,6 +66,18 @@ class Verdicts:
         await self._judge(host, ALLOWED)
         return None
 
+    async def take_back(self, host: str, verdict: str) -> Refused | None:
+        """Nothing is decided of the host any more, where it was ``verdict`` at run time; the other one stands.
+
+        ``config_decides`` (409) where the configuration blocks it and so still would.
+        """
+        refusal = self.contradicts(host, block=False)
+        if refusal is not None:
+            return refusal
+        if self._policies.verdicts.get(host) == verdict:
+            await self._judge(host, None)
+        return None
+
     async def refresh(self) -> None:
         """Take over what another process decided; hosts that are blocked now are told as ``peer_blocked``."""
         async with self._database.read() as tx:
@@ -80,8 +92,11 @@ class Verdicts:
         for host in sorted(self._policies.blocked_hosts() - before):
             self._events.peer_blocked(host)
 
-    async def _judge(self, host: str, verdict: str) -> None:
+    async def _judge(self, host: str, verdict: str | None) -> None:
         await self._database.write(lambda tx: store.set_verdict(tx, host, verdict))
-        self._policies.verdicts[host] = verdict
+        if verdict is None:
+            self._policies.verdicts.pop(host, None)
+        else:
+            self._policies.verdicts[host] = verdict
         self.changed()
         self.moved()

@@ -5,11 +5,13 @@ Answers are as REST says them; refusals are values.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from federation.peers import Peers, PeerView
+from federation.peers.policies import ALLOWED, BLOCKED
 from federation.peers.unusual import Unusual
 from foundation.clock import iso_ms
 from foundation.errors import Refused
@@ -21,6 +23,16 @@ from outbox.report import Delivery, DeliveryReports
 from service.admin.quarantines import Quarantines
 
 MAX_LISTED = 1_000
+
+
+class Verdict(enum.Enum):
+    """What an administrator may decide of a host: block it, let it speak whatever the rules are, and to take either
+    back, after which the rules for everybody hold."""
+
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    ALLOW = "allow"
+    DISALLOW = "disallow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +54,27 @@ class PeerDesk:
         data = [_peer(view, delivery_to(view.host), self.unusual(view.host)) for view in self.peers.list_peers()]
         return {"total": len(data), "data": data}
 
-    async def judge(self, text: str, *, block: bool) -> Refused | None:
-        """Block a host, or allow it. Refused: ``bad_host`` (400), ``config_decides`` (409)."""
+    async def judge(self, text: str, verdict: Verdict) -> Refused | None:
+        """Refused: ``bad_host`` (400), ``config_decides`` (409)."""
         host = _host(text)
         if isinstance(host, Refused):
             return host
-        refusal = self.peers.verdicts.contradicts(host, block=block)
+        verdicts = self.peers.verdicts
+        refusal = verdicts.contradicts(host, block=verdict is Verdict.BLOCK)
         if refusal is not None:
             return refusal
-        if block:
-            await self.following.reject_all(host)
-            await self.peers.verdicts.block(host)
-        else:
-            await self.peers.verdicts.allow(host)
-            await self.events.catch_up()
-        return None
+        match verdict:
+            case Verdict.BLOCK:
+                await self.following.part(host)
+                return await verdicts.block(host)
+            case Verdict.ALLOW:
+                refusal = await verdicts.allow(host)
+            case Verdict.UNBLOCK:
+                refusal = await verdicts.take_back(host, BLOCKED)
+            case Verdict.DISALLOW:
+                refusal = await verdicts.take_back(host, ALLOWED)
+        await self.events.catch_up()
+        return refusal
 
     async def list_undelivered(self, host: str | None) -> dict[str, Any]:
         found = await self.queues.undelivered(MAX_LISTED, host)
@@ -91,6 +109,8 @@ def _peer(view: PeerView, delivery: Delivery, unusual: Unusual | None) -> dict[s
         "clockOffsetMs": view.clock_offset_ms,
         "lastSeen": _instant(view.last_seen_ms),
         "blocked": view.blocked,
+        "verdict": view.verdict,
+        "verdictBy": None if view.decided_by is None else view.decided_by.value,
         "listed": view.listed,
         "follower": view.follower,
         "following": None if view.following is None else view.following.value,

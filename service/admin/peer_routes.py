@@ -12,7 +12,7 @@ from foundation.errors import Refused
 from foundation.tokens import TokenBook
 from foundation.web import read_body
 from service.admin.for_admins import for_admins
-from service.admin.peer_desk import PeerDesk
+from service.admin.peer_desk import PeerDesk, Verdict
 from views.telemetry.calls import ApiCalls
 
 MAX_BODY = 10_000
@@ -28,7 +28,7 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk
 
     async def judge(request: web.Request) -> web.Response:
         match = request.match_info
-        refusal = await desk.judge(match["host"], block=match["verdict"] == "block")
+        refusal = await desk.judge(match["host"], Verdict(match["verdict"]))
         return web.Response(status=204) if refusal is None else problems.refused(refusal)
 
     async def list_refusals(request: web.Request) -> web.Response:
@@ -54,7 +54,7 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk
         return problems.refused(changed) if isinstance(changed, Refused) else web.json_response(changed)
 
     router.add_get("/api/v1/server/peers", guard(list_peers))
-    router.add_post("/api/v1/server/peers/{host}/{verdict:block|allow}", guard(judge))
+    router.add_post("/api/v1/server/peers/{host}/{verdict:block|unblock|allow|disallow}", guard(judge))
     router.add_get("/api/v1/server/quarantine", guard(list_refusals))
     router.add_delete("/api/v1/server/quarantine", guard(drop_refusals))
     router.add_post("/api/v1/server/quarantine/replay", guard(replay_refusals))

@@ -28,6 +28,14 @@ class AdminError(FediviewsError):
     """The running service could not be asked, or said no."""
 
 
+_JUDGED = {
+    "block": "{host} is blocked: its viewers vanish within a second",
+    "unblock": "{host} is blocked no more: the rules for everybody hold of it",
+    "allow": "{host} may speak",
+    "disallow": "{host} is not allowed any more: the rules for everybody hold of it",
+}
+
+
 async def follow(config: Config, host: str) -> int:
     await _ask(config, "POST", "/api/v1/server/following", {"hosts": [host]})
     print(f"asked to follow {host}; `fediviews peers` shows when it has accepted")
@@ -41,9 +49,9 @@ async def unfollow(config: Config, host: str) -> int:
 
 
 async def judge(config: Config, host: str, verdict: str) -> int:
-    """``verdict`` is ``block`` or ``allow``."""
+    """``verdict`` is ``block``, ``unblock``, ``allow`` or ``disallow``."""
     await _ask(config, "POST", f"/api/v1/server/peers/{quote(host, safe='')}/{verdict}")
-    print(f"{host} is blocked: its viewers vanish within a second" if verdict == "block" else f"{host} may speak")
+    print(_JUDGED[verdict].replace("{host}", host))
     return 0
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from foundation.clock import parse_iso_ms
 
 PEER_TITLES = (
-    "HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "CLOCK", "QUEUE", "OLDEST", "ASIDE", "LAST OK", "BREAKER", "NEXT",
-    "BATCH", "POSTS/H", "BYTES/H", "TROUBLE",
+    "HOST", "SOFTWARE", "WE FOLLOW", "FOLLOWS US", "VERDICT", "CLOCK", "QUEUE", "OLDEST", "ASIDE", "LAST OK", "BREAKER",
+    "NEXT", "BATCH", "POSTS/H", "BYTES/H", "TROUBLE",
 )  # fmt: skip
 REFUSAL_TITLES = ("AT", "HOST", "REASON", "KIND", "REPLAY", "DETAIL")
 UNDELIVERED_TITLES = ("HOST", "TYPE", "ABOUT", "REASON", "TRIES", "AGE", "NEXT", "ID")
@@ -111,7 +111,8 @@ def _peer(peer: dict[str, Any], now_ms: int) -> Sequence[str]:
         peer["software"] or "-",
         peer["following"] or "-",
         "yes" if peer["follower"] else "-",
-        "blocked" if peer["blocked"] else f"{peer['clockOffsetMs']} ms",
+        f"{peer['verdict']} ({peer['verdictBy']})" if peer["verdict"] else "-",
+        f"{peer['clockOffsetMs']} ms",
         "/".join(str(depth) for depth in queue) if any(queue) else "-",
         since(delivery["oldest"], now_ms),
         str(delivery["setAside"] or "-"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from foundation.errors import Refused
-from service.admin.peer_desk import PeerDesk
+from service.admin.peer_desk import PeerDesk, Verdict
 from service.dashboard.guard import Fields, Guard
 from service.dashboard.pages import DashboardPages
 from service.dashboard.sessions import Session
@@ -37,8 +37,8 @@ class DashboardActions:
         host, verdict = fields.get("host", "").strip(), fields.get("verdict", "")
         refusal: Refused | None
         match verdict:
-            case "block" | "allow":
-                refusal = await self.desk.judge(host, block=verdict == "block")
+            case "block" | "unblock" | "allow" | "disallow":
+                refusal = await self.desk.judge(host, Verdict(verdict))
             case "follow":
                 asked = await self.desk.following.follow_host(host)
                 refusal = asked if isinstance(asked, Refused) else None

@@ -9,7 +9,9 @@ from service.commands.peer_table import duration
 
 DONE: Mapping[str, str] = {
     "blocked": "The host is blocked: nothing it says is taken any more.",
+    "unblocked": "The host is blocked no more: the rules for everybody hold of it. It follows us no more, nor we it.",
     "allowed": "The host is allowed.",
+    "disallowed": "The host is not allowed any more: the rules for everybody hold of it.",
     "followed": "The host was asked whether we may follow it.",
     "unfollowed": "The host is not followed any more.",
     "retried": "Activities that are tried again now: {n}",

@@ -31,7 +31,7 @@ PARAMETERS: dict[str, Schema] = {
 """Of paths, by name."""
 
 _VERDICTS = {
-    "/api/v1/server/peers/{host}/{verdict}": one_of("block", "allow"),
+    "/api/v1/server/peers/{host}/{verdict}": one_of("block", "unblock", "allow", "disallow"),
     "/api/v1/server/peers/{host}/undelivered/{verdict}": one_of("retry", "drop"),
 }
 

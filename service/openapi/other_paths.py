@@ -76,7 +76,9 @@ ADMIN_PATHS: dict[str, Schema] = {
     ),
     "DELETE /api/v1/server/followers/{handle}": op("removeFollower", "End a follow of us", who="admin", s204=None),
     "GET /api/v1/server/peers": op("peers", "Every known host", who="admin", s200=page(ref("Peer"))),
-    "POST /api/v1/server/peers/{host}/{verdict}": op("judgePeer", "Block a host, or allow it", who="admin", s204=None),
+    "POST /api/v1/server/peers/{host}/{verdict}": op(
+        "judgePeer", "Block a host, or allow it, or take that back", who="admin", s204=None
+    ),
     "GET /api/v1/server/quarantine": op(
         "refusals", "What was not taken, and why", who="admin", queries=_CHOICE[:1], s200=page(ref("Refusal"))
     ),

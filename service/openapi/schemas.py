@@ -138,6 +138,8 @@ SCHEMAS: dict[str, Schema] = {
             "clockOffsetMs": WHOLE,
             "lastSeen": maybe(INSTANT),
             "blocked": FLAG,
+            "verdict": maybe(one_of("blocked", "allowed")),
+            "verdictBy": maybe(one_of("configuration", "hand")),
             "listed": FLAG,
             "follower": FLAG,
             "following": maybe(TEXT),

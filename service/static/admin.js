@@ -16,7 +16,7 @@
   const inUse = (part) => {
     const selected = getSelection();
     const marked = selected && !selected.isCollapsed && selected.containsNode(part, true);
-    return marked || part.contains(document.activeElement);
+    return marked || part.contains(document.activeElement) || part.querySelector("details[open]");
   };
   const refresh = async () => {
     if (paused || asking || document.hidden) return;

@@ -75,17 +75,22 @@ async def test_an_administrator_blocks_a_peer_and_the_inbox_refuses_it(
     await log_in(page, watched)
     await expect(page.get_by_role("row").filter(has_text="A board meeting")).to_contain_text("1")
     await page.get_by_role("link", name="Peers", exact=True).click()
-    await page.get_by_role("button", name=f"Block {peer.host}").click()
+    row = page.get_by_role("row").filter(has_text=peer.host)
+    block = page.get_by_role("button", name=f"Block {peer.host}")
+    await expect(block).to_be_hidden()
+    await row.locator("summary").filter(has_text="Block").click()
+    await block.click()
     await expect(page.get_by_role("status")).to_contain_text("The host is blocked")
-    await expect(page.get_by_role("row").filter(has_text=peer.host)).to_contain_text("blocked")
+    await expect(row).to_contain_text("by hand")
     refused = await peer.post(inbox, peer.view(watch_url(watched, UUID), "another"))
     assert refused.status == 403
 
     await page.get_by_role("link", name="Inbox", exact=True).click()
     await expect(page.locator("#quarantine")).to_contain_text("blocked")
     await page.get_by_role("link", name="Peers", exact=True).click()
-    await page.get_by_role("button", name=f"Allow {peer.host}").click()
-    await expect(page.get_by_role("status")).to_contain_text("The host is allowed")
+    await page.get_by_role("button", name=f"Unblock {peer.host}").click()
+    await expect(page.get_by_role("status")).to_contain_text("The host is blocked no more")
+    await expect(row).not_to_contain_text("by hand")
     assert (await peer.post(inbox, peer.view(watch_url(watched, UUID), "third"))).status == 204
 
 
@@ -167,7 +172,11 @@ async def test_everything_works_without_a_script_and_with_the_keyboard(watched: 
     await expect(page.get_by_text("To the content")).to_be_focused()
     await page.goto(f"{watched.url}/admin/peers")
     await page.get_by_label("Another host").fill("evil.example")
-    await page.keyboard.press("Tab")
+    for _ in range(3):
+        await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Block this host")).to_be_visible()
+    assert not watched.federation.peers.describe("evil.example").blocked
     await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("status")).to_contain_text("The host is blocked")
@@ -196,6 +205,23 @@ async def test_axe_finds_no_serious_fault(watched: Service, page: Page, peer: Fa
     await page.get_by_role("button", name="Run the checks").click()
     await expect(page.get_by_role("table")).to_be_visible()
     await check(page, "findings")
+
+
+async def test_a_question_is_not_taken_away_while_somebody_reads_it(
+    watched: Service, page: Page, peer: FakePeer
+) -> None:
+    await page.clock.install()
+    await peer.post(f"{watched.url}/inbox", peer.view(watch_url(watched, UUID)))
+    await log_in(page, watched)
+    await page.goto(f"{watched.url}/admin/peers")
+    row = page.get_by_role("row").filter(has_text=peer.host)
+    await row.locator("summary").filter(has_text="Block").click()
+    await page.evaluate("document.activeElement.blur()")
+    await peer.post(f"{watched.url}/inbox", peer.view(watch_url(watched, UUID), "another"))
+    async with page.expect_response(f"{watched.url}/admin/peers"):
+        await page.clock.run_for(5_000)
+    await expect(page.get_by_role("button", name=f"Block {peer.host}")).to_be_visible()
+    await check(page, "an open question")
 
 
 async def check(page: Page, what: str) -> None:

@@ -17,6 +17,8 @@ from federation.peers import (
     Switch,
     Way,
 )
+from federation.peers.model import DecidedBy
+from federation.peers.policies import ALLOWED, BLOCKED
 from federation.ports import NullPeerEvents
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
@@ -140,6 +142,42 @@ async def test_verdicts_outlive_a_restart(make: Callable[..., Peers], news: News
     await again.verdicts.allow("bad.example")
     assert again.may_speak("bad.example") is None
     assert news.told == [("peer_blocked", "bad.example")]
+
+
+async def test_a_verdict_is_taken_back_and_nothing_of_it_is_left(make: Callable[..., Peers], news: News) -> None:
+    peers = make(open_federation=False)
+    await peers.load()
+    await peers.verdicts.block("noisy.example")
+    assert await peers.verdicts.take_back("noisy.example", ALLOWED) is None
+    assert reason(peers.may_speak("noisy.example")) == "blocked", "another verdict was meant"
+    assert await peers.verdicts.take_back("noisy.example", BLOCKED) is None
+    await peers.verdicts.allow("good.example")
+    await peers.verdicts.take_back("good.example", BLOCKED)
+    assert peers.may_speak("good.example") is None
+    await peers.verdicts.take_back("good.example", ALLOWED)
+    again = make(open_federation=False)
+    await again.load()
+    for registry in (peers, again):
+        for host in ("noisy.example", "good.example"):
+            assert reason(registry.may_speak(host)) == "not_listed", "it may not do more than it could before"
+            assert registry.describe(host).verdict is None
+    assert news.told == [("peer_blocked", "noisy.example")]
+
+
+async def test_whose_verdict_holds_can_be_seen(make: Callable[..., Peers]) -> None:
+    peers = make(PeerPolicy("a.example", blocked=True), PeerPolicy("b.example", blocked=False), PeerPolicy("c.example"))
+    await peers.verdicts.block("c.example")
+    await peers.verdicts.allow("d.example")
+    seen = {host: peers.describe(f"{host}.example") for host in "abcde"}
+    assert {host: (view.verdict, view.decided_by) for host, view in seen.items()} == {
+        "a": ("blocked", DecidedBy.CONFIGURATION),
+        "b": ("allowed", DecidedBy.CONFIGURATION),
+        "c": ("blocked", DecidedBy.HAND),
+        "d": ("allowed", DecidedBy.HAND),
+        "e": (None, None),
+    }
+    assert reason(await peers.verdicts.take_back("a.example", BLOCKED)) == "config_decides"
+    assert reason(await peers.verdicts.take_back("our.example", BLOCKED)) == "bad_host"
 
 
 async def test_yaml_blocks_cannot_be_lifted_at_run_time(make: Callable[..., Peers]) -> None:

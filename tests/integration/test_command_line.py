@@ -50,9 +50,19 @@ async def test_a_host_is_blocked_and_let_speak_again_across_a_restart(spawn: Spa
     await process.end()
     client = await process.start()
     assert await _blocked(client) == {"noisy.example"}
+    listed = await run("peers", process.config)
+    assert "blocked (hand)" in listed.out
+    unblocked = await run("unblock", process.config, "noisy.example")
+    assert (unblocked.status, unblocked.err) == (0, "")
+    assert await _blocked(client) == set()
+    assert "(hand)" not in (await run("peers", process.config)).out
     allowed = await run("allow", process.config, "noisy.example")
     assert (allowed.status, allowed.err) == (0, "")
     assert await _blocked(client) == set()
+    assert "allowed (hand)" in (await run("peers", process.config)).out
+    disallowed = await run("disallow", process.config, "noisy.example")
+    assert (disallowed.status, disallowed.err) == (0, "")
+    assert "(hand)" not in (await run("peers", process.config)).out
     nonsense = await run("block", process.config, "https://noisy.example/")
     assert nonsense.status == 1
     assert "400" in nonsense.err

@@ -72,6 +72,27 @@ async def test_a_blocked_host_is_not_followed(make_house: MakeHouse, make_peer: 
     assert outcome.status == 403
 
 
+async def test_a_block_ends_our_own_follow_and_says_so_once(house: House, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    await house.door.following.follow_host(peer.host)
+    await peer.heard(lambda: bool(peer.of_type("Follow")))
+    await house.door.following.part(peer.host)
+    [undo] = peer.of_type("Undo")
+    assert undo["object"]["id"] == peer.of_type("Follow")[0]["id"]
+    assert house.peers.following() == ()
+
+
+async def test_a_configured_peer_blocked_by_hand_is_not_asked_again(make_house: MakeHouse, make_peer: MakePeer) -> None:
+    peer = await make_peer(software=PEERTUBE)
+    house = await make_house(policies=[PeerPolicy(peer.host, follow=True)])
+    await house.peers.verdicts.block(peer.host)
+    assert await house.door.following.follow_configured() == 0
+    assert house.peers.following() == ()
+    await house.peers.verdicts.take_back(peer.host, "blocked")
+    await house.door.following.follow_configured()
+    assert [record.host for record in house.peers.following()] == [peer.host]
+
+
 async def test_unfollowing_undoes_the_follow(house: House, make_peer: MakePeer) -> None:
     peer = await make_peer(software=PEERTUBE)
     await house.door.following.follow_host(peer.host)
