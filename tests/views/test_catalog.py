@@ -102,6 +102,20 @@ async def test_what_is_told_is_committed_with_the_video_or_not_at_all(database: 
     assert await catalog.find(UUID) is None
 
 
+async def test_names_do_not_turn_text_round(catalog: Catalog) -> None:
+    said = {"name": "\U0001f3a5 \u202egnp.exe\x1b film", "description": "one\n\u2067two"}
+    kept = await catalog.put_local(draft(**said))
+    assert isinstance(kept, tuple)
+    assert (kept[0].name, kept[0].description) == ("\U0001f3a5 gnp.exe  film", "one\ntwo")
+    again = await catalog.put_local(draft(**said))
+    assert again == (kept[0], False)
+    theirs = await a_remote(catalog, **said)
+    assert (theirs.name, theirs.description) == (kept[0].name, kept[0].description)
+    nameless = await a_remote(catalog, name="\u202e \u2069", updated_ms=theirs.updated_ms + 1)
+    assert nameless.name == REMOTE_UUID
+    assert refusal(await catalog.put_local(draft(name="\u202ea\u202cb\u202c"))) == "bad_name"
+
+
 BAD_DRAFTS: list[tuple[dict[str, Any], str]] = [
     ({"uuid": UUID.upper()}, "bad_uuid"),
     ({"uuid": "a44521d0-0fb8-1ade-8002-3385545c3318"}, "bad_uuid"),

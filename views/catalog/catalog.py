@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, delete, select
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused, StorageUnavailable
-from views.catalog.drafts import judge_draft, judge_remote
+from views.catalog.drafts import judge_draft, judge_remote, plain_draft, plain_remote
 from views.catalog.listing import MAX_COUNT, VideoFilter, VideoPage, page_of
 from views.catalog.own_videos import OwnVideos
 from views.catalog.remote_videos import RemoteVideos
@@ -181,10 +181,12 @@ class Catalog:
 
     async def put_local(self, draft: VideoDraft) -> tuple[Video, bool] | Refused:
         """Register a video of ours, or change it; the flag says that it is new. A draft without change changes nothing.
+        Name and description lose what turns text round (``foundation.plain_text``).
 
         Followers are told in the same transaction; a video that becomes private is deleted for them. Refused: a field
         breaks its rule (``bad_*``, 400), or the UUID is a remote video's (``uuid_taken``, 409).
         """
+        draft = plain_draft(draft)
         refusal = judge_draft(draft) or self._judge_channel(draft.channel)
         if refusal is not None:
             return refusal
@@ -208,6 +210,7 @@ class Catalog:
         Refused: ``bad_*`` (400), ``own_video`` (409, the id is on our authority), ``uuid_taken`` (409, another video
         has this UUID; PeerTube holds UUIDs to be unique everywhere), ``uuid_changed`` (409), ``catalog_full`` (503).
         """
+        remote = plain_remote(remote)
         refusal = judge_remote(remote)
         if refusal is None and remote.origin == self._local_origin:
             refusal = Refused("own_video", "this video is ours", 409)

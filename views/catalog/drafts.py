@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from foundation.errors import Refused
+from foundation.plain_text import on_one_line, with_lines
 from views.ids import canonical_uuid, is_uuid4
 from views.model import RemoteVideo, VideoDraft
 
@@ -26,6 +28,17 @@ MAX_INSTANT_MS = 253_402_300_799_999
 
 _CHANNEL = re.compile(r"[a-z0-9\-_.:]{1,50}", re.ASCII)
 """PeerTube 6.3: names of actors."""
+
+
+def plain_draft(draft: VideoDraft) -> VideoDraft:
+    """As it may be shown: hosts hand on what users wrote, and nobody is served by a film that is not counted."""
+    return replace(draft, name=on_one_line(draft.name), description=_plain(draft.description))
+
+
+def plain_remote(remote: RemoteVideo) -> RemoteVideo:
+    """Likewise; one that has no name then goes by its UUID."""
+    name = on_one_line(remote.name)
+    return replace(remote, name=name if name.strip() else remote.uuid, description=_plain(remote.description))
 
 
 def judge_draft(draft: VideoDraft) -> Refused | None:
@@ -70,6 +83,10 @@ def judge_remote(remote: RemoteVideo) -> Refused | None:
     if not all(text is None or _fits(text, limit) for text, limit in optional):
         return Refused("bad_video", "a text of the video is too long or cannot be stored")
     return None
+
+
+def _plain(text: str | None) -> str | None:
+    return None if text is None else with_lines(text)
 
 
 def _fits(text: str, limit: int) -> bool:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import re
 
+from foundation.plain_text import on_one_line
+
 MAX_TITLE_CHARS = 200
+_JOINERS = "\u200c\u200d"
+"""Without these neither Persian nor half of all emoji can be written."""
+
 _TYPE = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 
 
@@ -15,5 +20,6 @@ def is_page_type(value: object) -> bool:
 
 def clean_title(text: str) -> str | None:
     """On one line, printable, at most 200 characters; None when nothing is left."""
-    shown = "".join(character if character.isprintable() else " " for character in text[: 10 * MAX_TITLE_CHARS])
+    text = on_one_line(text[: 10 * MAX_TITLE_CHARS])
+    shown = "".join(each if each.isprintable() or each in _JOINERS else " " for each in text)
     return " ".join(shown.split())[:MAX_TITLE_CHARS].strip() or None
