@@ -16,6 +16,9 @@ def driver_url(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise ConfigError("storage.database", "not a database URL") from error
+    except ValueError:
+        # Without its cause, which quotes what stood there: perhaps a password.
+        raise ConfigError("storage.database", "not a database URL: its port cannot be read") from None
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         return _postgresql(parsed)

@@ -18,6 +18,7 @@ from foundation.errors import ConfigError
 from service.config import tree
 from service.config.checks import check
 from service.config.model import Config
+from service.config.quoting import is_quotable, quotable_key
 from service.config.references import References
 from service.config.shape import ListOf, Scalar, Section, Shape, TableOf, section_of
 from service.config.storage import Database, DatabaseKind
@@ -122,7 +123,8 @@ class _Reader:
             return spec.parse(text)
         except ValueError as error:
             # What was written helps to see the mistake, but a secret and whatever came from elsewhere stay unseen.
-            shown = "" if spec.secret or text != node.text or len(text) > 60 or "\n" in text else f'"{text}" '
+            unseen = spec.secret or not shape.quoted or text != node.text or not is_quotable(text)
+            shown = "" if unseen else f'"{text}" '
             raise ConfigError(path, f"{shown}{error}") from None
 
     def section(self, node: tree.Node, shape: Section, path: str) -> object:
@@ -139,7 +141,8 @@ class _Reader:
             self._places[inner] = entry.place
             member = shape.members.get(entry.key)
             if member is None:
-                raise ConfigError(inner, "unknown key" + _suggestion(entry.key, shape))
+                named = tree.join(path, quotable_key(entry.key, beside_secret=shape.secret))
+                raise ConfigError(named, f"unknown key{_suggestion(entry.key, shape)} ({entry.place})")
             values[member.field] = self.read(entry.value, member.shape, inner)
         for key, member in shape.members.items():
             if member.required and member.field not in values:
@@ -162,7 +165,7 @@ class _Reader:
             raise ConfigError(path, f"expected a mapping, got {tree.kind(node)}")
         rows: list[object] = []
         for entry in node.entries:
-            inner = tree.join(path, entry.key)
+            inner = tree.join(path, quotable_key(entry.key, beside_secret=shape.secret))
             self._places[inner] = entry.place
             try:
                 key = shape.key.spec.parse(entry.key)

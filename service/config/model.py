@@ -100,12 +100,12 @@ class Storage:
     not take within ``spool_after_ms`` goes to the spool."""
 
     directory: Annotated[Path, Parsed(parse_path, "a path")] = Path("data")
-    database: Annotated[Database, Parsed(parse_database, "a database")] = _SQLITE
+    database: Annotated[Database, Parsed(parse_database, "a database", quoted=False)] = _SQLITE
     database_connections: Annotated[int, Whole(1, 1000)] = 4
     database_timeout_ms: Annotated[int, Duration("100ms", "1h")] = 60_000
     spool_max_bytes: Annotated[int, Parsed(parse_size, "a size", low=1_000_000, high=10**13)] = 100_000_000
     spool_after_ms: Annotated[int, Duration("50ms", "1m")] = 2_500
-    live: Annotated[Live, Parsed(parse_live, "a live store")] = _MEMORY
+    live: Annotated[Live, Parsed(parse_live, "a live store", quoted=False)] = _MEMORY
     live_shards: Annotated[int, Whole(1, 256)] = 16
     lease_ms: Annotated[int, Duration("1s", "5m")] = 10_000
 

@@ -15,7 +15,10 @@ from service.config.spec import Closed, Duration, Key, ScalarSpec, Switch, Table
 
 @dataclass(frozen=True, slots=True)
 class Scalar:
+    """``quoted``: a message about a wrong value may repeat what can be no secret by its looks."""
+
     spec: ScalarSpec
+    quoted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,16 @@ def section_of(struct: type[Any]) -> Section:
         hint = hints[one.name]
         required = one.default is dataclasses.MISSING and one.default_factory is dataclasses.MISSING
         members[_key_of(one.name, hint)] = Member(one.name, _shape_of(hint), required)
+    if any(isinstance(member.shape, Scalar) and member.shape.spec.secret for member in members.values()):
+        # Beside a secret stands, by mistake, the secret.
+        members = {key: _unquoted(member) for key, member in members.items()}
     return Section(struct, members)
+
+
+def _unquoted(member: Member) -> Member:
+    if not isinstance(member.shape, Scalar):
+        return member
+    return dataclasses.replace(member, shape=dataclasses.replace(member.shape, quoted=False))
 
 
 def key_paths(shape: Shape, path: str = "") -> Iterator[str]:
@@ -117,7 +129,7 @@ def _shape_of(hint: Any) -> Shape:
         if isinstance(marker, Table):
             return _table_of(get_args(get_args(hint)[0])[0])
         if not isinstance(marker, Key):
-            return Scalar(cast(ScalarSpec, marker))
+            return Scalar(cast(ScalarSpec, marker), quoted=getattr(marker, "quoted", True))
     if get_origin(hint) is Annotated:
         return _shape_of(get_args(hint)[0])
     if get_origin(hint) is tuple:

@@ -179,13 +179,15 @@ class Duration:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Whatever ``how`` makes of the text; ``never`` allows that word (None), ``high`` bounds a number."""
+    """Whatever ``how`` makes of the text; ``never`` allows that word (None), ``high`` bounds a number. ``quoted`` False:
+    what is written may hold a password, so no message repeats it."""
 
     how: Callable[[str], object]
     expects: str
     never: bool = False
     low: int | None = None
     high: int | None = None
+    quoted: bool = True
     accepts = _ANY_WORD
     secret = False
 

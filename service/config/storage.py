@@ -81,14 +81,20 @@ def parse_live(text: str) -> Live:
         return Live(LiveKind.REDIS_SENTINEL, text)
     if text.startswith(("unix://", "redis+unix://")):
         text = text.removeprefix("redis+")
-        if not urlsplit(text).path.startswith("/"):
+        parts = urlsplit(text)
+        if not parts.path.startswith("/") or parts.netloc.rpartition("@")[2]:
             raise ValueError("names no socket: write unix:///path/to/redis.sock")
         return Live(LiveKind.REDIS, text)
     raise ValueError(f"is not a live store: write {_LIVE_FORMS}")
 
 
+_ENCODE = "in a password write % # / ? @ : as %25 %23 %2F %3F %40 %3A"
+
+
 def _check_each(text: str) -> None:
     """Of several hosts with commas between them."""
+    if "#" in text:
+        raise ValueError(f"is not a URL: it holds a # ({_ENCODE})")
     scheme, _, rest = text.partition("://")
     hosts, slash, path = rest.partition("/")
     user, at, hosts = hosts.rpartition("@")
@@ -101,9 +107,12 @@ def _check(text: str, *, name_needed: bool = False) -> None:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        raise ValueError("is not a URL: its host or port cannot be read") from None
+        raise ValueError(f"is not a URL: its host or port cannot be read ({_ENCODE})") from None
     if not text.isprintable() or " " in text or port == 0:
         raise ValueError("is not a URL: it holds a blank or an impossible port")
+    if "#" in text or "@" in parts.path + parts.query:
+        # Whoever takes it apart would find the host, and messages their place, in the middle of a password.
+        raise ValueError(f"is not a URL: it holds a # or a second @ ({_ENCODE})")
     if name_needed:
         # A socket directory may stand in the query (?host=/run/postgresql), so only the name is always there.
         if len(parts.path) < 2:

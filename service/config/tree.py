@@ -14,6 +14,7 @@ from typing import Any, cast
 import yaml
 
 from foundation.errors import ConfigError
+from service.config.quoting import quotable_key
 
 LARGEST_TEXT = 1_000_000
 """Bytes of YAML read at most."""
@@ -82,9 +83,11 @@ _PLAIN_OF_TAG = {
 
 
 def join(path: str, key: str | int) -> str:
-    """``peers`` and 2 -> ``peers[2]``; ``peers[2]`` and ``host`` -> ``peers[2].host``."""
+    """``peers`` and 2 -> ``peers[2]``; ``peers[2]`` and ``host`` -> ``peers[2].host``. For messages: a URL that stands
+    in a key's place is not repeated."""
     if isinstance(key, int):
         return f"{path}[{key}]"
+    key = quotable_key(key)
     return f"{path}.{key}" if path else key
 
 
