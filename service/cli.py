@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
@@ -14,8 +16,9 @@ from foundation.errors import ConfigError, FediviewsError
 from service import VERSION
 from service.commands import admin_client
 from service.commands.completion import SHELLS, script
+from service.commands.output import give_up_output, is_full
 from service.commands.slips import slip_in
-from service.config import check_config, load_config
+from service.config import EMPTY, check_config, load_config
 from service.sigtool.arguments import add_arguments as add_sigtool_arguments
 
 DEFAULT_CONFIG = Path("config.yaml")
@@ -24,6 +27,29 @@ MISUSED = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    try:
+        # Whoever called may have let Ctrl-C end the process while this module was imported.
+        if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return _main(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read it (head, less) has seen enough.
+        give_up_output()
+        return 0
+    except OSError as problem:
+        if not is_full(problem):
+            raise
+        print(f"the output cannot be written: {problem.strerror}", file=sys.stderr)
+        give_up_output()
+        return FAILED
+    except KeyboardInterrupt:
+        return 130
+
+
+def _main(argv: Sequence[str] | None) -> int:
     parser = _parser()
     said = list(sys.argv[1:] if argv is None else argv)
     if not said:
@@ -43,12 +69,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FediviewsError as problem:
         print(problem, file=sys.stderr)
         return FAILED
-    except BrokenPipeError:
-        # Whoever read it (head, less) has seen enough; nothing is to be said when Python closes the pipe either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except KeyboardInterrupt:
-        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -61,13 +81,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"fediviews {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
-    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+    def add(
+        name: str, command: Callable[[argparse.Namespace], int], text: str, *, config: bool = True
+    ) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
-        sub.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="configuration (default: %(default)s)")
+        if config:
+            sub.add_argument("--config", type=Path, default=DEFAULT_CONFIG, help="configuration (default: %(default)s)")
         sub.set_defaults(command=command)
         return sub
 
-    text = "run the service until Ctrl-C or SIGTERM; SIGHUP reads peers, tokens and videos again"
+    text = "run the service until Ctrl-C or SIGTERM; SIGHUP reads the configuration again: "
+    text += "peers, tokens, videos, webhooks, livekit, log level and federation.open change at once"
     add("serve", _serve, text).add_argument(
         "--workers",
         type=int,
@@ -114,11 +138,12 @@ def _parser() -> argparse.ArgumentParser:
     keys = add("keys", _keys, "list this instance's own keys, or rotate them under a running service")
     keys.add_argument("action", choices=("list", "rotate"))
     keys.add_argument("--revoke", action="store_true", help="delete the old keys at once: somebody else may have them")
-    demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them")
+    demo = add("demo", _demo, "three instances on loopback, simulated viewers, one number on all of them", config=False)
     demo.add_argument("--viewers", type=int, default=300, help="simulated viewers (default: %(default)s)")
     demo.add_argument("--seconds", type=int, default=60, help="how long it runs (default: %(default)s)")
     demo.add_argument("--plain", action="store_true", help="one line per second instead of a live table")
-    simulation = add("sim", _sim, "instances on a virtual clock and a bad network: do their numbers agree after it?")
+    text = "instances on a virtual clock and a bad network: do their numbers agree after it?"
+    simulation = add("sim", _sim, text, config=False)
     simulation.add_argument("--instances", type=int, default=4, help="Fediviews instances (default: %(default)s)")
     simulation.add_argument("--peertubes", type=int, default=4, help="PeerTubes among them (default: %(default)s)")
     simulation.add_argument("--viewers", type=int, default=120, help="people who come and go (default: %(default)s)")
@@ -173,8 +198,11 @@ def _serve(arguments: argparse.Namespace) -> int:
     from service.workers.link import parent_link
 
     config = load_config(arguments.config, os.environ)
-    setup_logging(config.logging.level, config.logging.format)
     parent = parent_link(os.environ)
+    worker = None if parent is None else parent.worker.index
+    setup_logging(config.logging.level, config.logging.format, worker)
+    if parent is None and config.empty:
+        logging.getLogger("fediviews").warning("%s: %s: everything has its default", arguments.config, EMPTY)
     if parent is None and arguments.workers != 1:
         return _run(serve_workers(config, arguments.workers))
     return _run(serve(config, os.environ, parent))

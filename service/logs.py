@@ -14,17 +14,31 @@ from foundation.metrics import Metrics
 
 
 class TextFormatter(logging.Formatter):
+    """``worker``: which of several processes speaks."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._whose = "" if worker is None else f"[{worker}]"
+
     def format(self, record: logging.LogRecord) -> str:
-        line = f"{iso_ms(int(record.created * 1000))} {record.levelname.lower():7} {record.name}: {_message(record)}"
+        at, level = iso_ms(int(record.created * 1000)), record.levelname.lower()
+        line = f"{at} {level:7} {record.name}{self._whose}: {_message(record)}"
         return line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
 
 
 class JsonFormatter(logging.Formatter):
+    """``worker``: which of several processes speaks."""
+
+    def __init__(self, worker: int | None = None) -> None:
+        super().__init__()
+        self._whose = {} if worker is None else {"worker": worker}
+
     def format(self, record: logging.LogRecord) -> str:
         entry = {
             "at": iso_ms(int(record.created * 1000)),
             "level": record.levelname.lower(),
             "logger": record.name,
+            **self._whose,
             "message": _message(record),
         }
         if record.exc_info is not None:
@@ -37,9 +51,9 @@ def _message(record: logging.LogRecord) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in record.getMessage())
 
 
-def setup_logging(level: str, form: str) -> None:
+def setup_logging(level: str, form: str, worker: int | None = None) -> None:
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter(worker) if form == "json" else TextFormatter(worker))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

@@ -13,7 +13,7 @@ from foundation.ending import end
 from foundation.errors import ConfigError, StorageUnavailable
 from service import VERSION
 from service.app import Service
-from service.config import Config, load_config
+from service.config import EMPTY, Config, load_config
 from service.config.admin_token import FILE_NAME as ADMIN_TOKEN_FILE
 from service.garbage import look_rarely
 from service.workers.link import ParentLink
@@ -80,7 +80,10 @@ async def _reload(service: Service, env: Mapping[str, str]) -> None:
     if path is None:
         return
     try:
-        await service.reload(load_config(path, env))
+        config = load_config(path, env)
+        if config.empty:
+            raise ConfigError("", f"{path}: {EMPTY}; where that is meant, restart")
+        await service.reload(config)
     except (ConfigError, StorageUnavailable) as problem:
         log.error("the configuration was not reloaded, the old one stays: %s", problem)
 

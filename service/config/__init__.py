@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service.config.admin_token import generate_admin_token
 from service.config.entries import ConfiguredVideo, LivekitKey, LivekitRoom, Peer, Site, Token, Webhook
-from service.config.load import check_config, load_config
+from service.config.load import EMPTY, check_config, load_config
 from service.config.model import (
     Config,
     Federation,
@@ -33,6 +33,7 @@ from service.config.values import (
 from service.config.words import Accept, AutoSwitch, ImportUnknown, LogFormat, LogLevel, WatchTime
 
 __all__ = [
+    "EMPTY",
     "RELOADABLE",
     "SQLITE_FILE",
     "Accept",

@@ -23,6 +23,9 @@ from service.config.references import References
 from service.config.shape import ListOf, Scalar, Section, Shape, TableOf, section_of
 from service.config.storage import Database, DatabaseKind
 
+EMPTY = "the configuration says nothing: it is empty, or all of it is comments"
+"""What nobody wants under a running service: most likely the file was cut off while it was written."""
+
 
 def load_config(path: Path, env: Mapping[str, str]) -> Config:
     """Read and validate the file at ``path``; ``env`` answers ``env:NAME``.
@@ -40,7 +43,7 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
     reader = _Reader(References(path.absolute().parent, env))
     try:
         config = cast(Config, reader.read(root, section_of(Config), ""))
-        config = _anchored(config, path.absolute())
+        config = dataclasses.replace(_anchored(config, path.absolute()), empty=_says_nothing(root))
         check(config)
     except ConfigError as error:
         raise reader.located(error) from None
@@ -56,9 +59,15 @@ def check_config(
     except ConfigError as error:
         print(f"{path}: {error}", file=err or sys.stderr)
         return 2
+    if config.empty:
+        print(f"{path}: warning: {EMPTY}: everything has its default", file=err or sys.stderr)
     what = f"{len(config.peers)} peers, {len(config.tokens)} tokens, {len(config.videos)} videos"
     print(f"{path}: OK ({config.instance.url}; {what})", file=out or sys.stdout)
     return 0
+
+
+def _says_nothing(root: tree.Node) -> bool:
+    return not (root.entries if isinstance(root, tree.Mapping) else isinstance(root, tree.Scalar) and root.text)
 
 
 def _anchored(config: Config, path: Path) -> Config:

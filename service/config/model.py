@@ -286,7 +286,8 @@ class Telemetry:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One whole configuration. ``source_path`` is the file it came from (None: built in code), not a key."""
+    """One whole configuration. ``source_path`` is the file it came from (None: built in code), ``empty`` whether that
+    says nothing; neither is a key."""
 
     instance: Instance = Instance()
     listen: Listen = Listen()
@@ -303,3 +304,4 @@ class Config:
     pages: Pages = Pages()
     telemetry: Telemetry = Telemetry()
     source_path: Path | None = field(default=None, metadata={"key": None})
+    empty: bool = field(default=False, metadata={"key": None})

@@ -179,8 +179,8 @@ class Duration:
 
 @dataclass(frozen=True)
 class Parsed:
-    """Whatever ``how`` makes of the text; ``never`` allows that word (None), ``high`` bounds a number. ``quoted`` False:
-    what is written may hold a password, so no message repeats it."""
+    """Whatever ``how`` makes of the text; ``never`` allows that word (None), ``high`` bounds a number.
+    ``quoted`` False: what is written may hold a password, so no message repeats it."""
 
     how: Callable[[str], object]
     expects: str

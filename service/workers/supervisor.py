@@ -46,9 +46,9 @@ class Supervisor:
 
     def __init__(self, config: Config, count: int, welcome: Callable[[int], None], clock: Clock | None = None) -> None:
         """Raises ConfigError where several processes cannot serve the instance."""
-        _require_stores(config)
         if not 1 <= count <= MAX_WORKERS:
             raise ConfigError("--workers", f"has to be between 1 and {MAX_WORKERS}")
+        _require_stores(config)
         self._config = config
         self._count = count
         self._welcome = welcome

@@ -223,6 +223,14 @@ async def test_reload_changes_peers_and_tokens_and_keeps_viewers(spawn: Spawn, i
     assert "peers[0].follow" in process.log
     assert (await renewed.ask("GET", "/api/v1/server/peers")).status == 200
     assert (await renewed.peer(friend.host) or {})["blocked"] is True
+    before = process.config.read_text()
+    for nothing in ("", "# all of it\n# is a comment\n", "{}\n"):
+        process.config.write_text(nothing)
+        await process.reload({}, "was not reloaded")
+        assert "says nothing" in process.log
+        assert (await renewed.ask("GET", "/api/v1/server/peers")).status == 200
+        assert (await renewed.peer(friend.host) or {})["blocked"] is True
+    process.config.write_text(before)
     await process.reload({"peers": [], "listen": {"port": 1}}, "need a restart")
     assert await renewed.viewers(OTHER_UUID) >= 1
 

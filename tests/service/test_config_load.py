@@ -489,3 +489,14 @@ def test_any_shape_is_a_configuration_or_one_error(
         load_config(path, {"X": "{a: 1}"})
     except ConfigError as error:
         assert error.path.startswith(section)  # noqa: PT017
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
+def test_an_empty_file_is_warned_of(tmp_path: Path, text: str) -> None:
+    path, out, err = tmp_path / "config.yaml", io.StringIO(), io.StringIO()
+    path.write_text(text)
+    assert load_config(path, {}).empty
+    assert check_config(path, {}, out=out, err=err) == 0
+    assert "warning: the configuration says nothing" in err.getvalue()
+    path.write_text("tokens:\n")
+    assert not load_config(path, {}).empty

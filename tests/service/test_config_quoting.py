@@ -49,7 +49,7 @@ MISTAKES = [
     'webhooks: [{url: "https://hooks.example/", key: "sword swordfish", secret: y}]',
     "tokens: [{name: x, role: admin, public_key: swordfish}]",
     "tokens: [{name: x, role: swordfish}]",
-    "tokens: [{name: x, role: admin, value: "sword swordfish"}]",
+    "tokens: [{name: x, role: admin, value: 'sword swordfish'}]",
     f"tokens: [{{{LONG}: x}}]",
     f'livekit: {{keys: {{{LONG}: ""}}}}',
     f'livekit: {{keys: {{"{LONG}+/=": API}}}}',

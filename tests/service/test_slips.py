@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from service.cli import main
@@ -19,6 +24,9 @@ from service.commands.peer_table import table
         (["videos", "--count", "1000"], "no whole number from 1 to 100"),
         (["videos", "--count", "\u0663"], "no whole number from 1 to 100"),
         (["follow"], "required: host"),
+        (["demo", "--config", "x.yaml"], "--config"),
+        (["sim", "--config", "x.yaml"], "--config"),
+        (["serve", "--workers", "0", "--config", "config.yaml"], "between 1 and 256"),
         ([], "COMMAND"),
     ],
 )
@@ -30,6 +38,30 @@ def test_a_wrong_call_is_told_and_ends_with_two(said: list[str], told: str, caps
     shown = capsys.readouterr()
     assert (status, shown.out) == (2, "")
     assert told in shown.err
+
+
+@pytest.mark.parametrize("said", [["completion", "bash"], ["check-config"]])
+def test_output_that_is_full_is_one_sentence(said: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ran = subprocess.run([sys.executable, "-m", "service", *said], stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert ran.returncode == 1
+    assert ran.stderr == b"the output cannot be written: No space left on device\n"
+
+
+def test_ctrl_c_while_it_is_imported_ends_without_a_traceback() -> None:
+    program = (
+        "import builtins, os, signal, sys\n"
+        "import service.__main__ as entry\n"
+        "real = builtins.__import__\n"
+        "def imported(name, *rest):\n"
+        "    if name == 'service.cli': os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = imported\n"
+        "sys.exit(entry.main())\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert ran.returncode == -signal.SIGINT
+    assert ran.stderr == b""
 
 
 @pytest.mark.parametrize("said", [["--help"], ["peers", "--help"], ["--version"]])
