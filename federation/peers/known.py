@@ -46,6 +46,16 @@ class KnownPeers:
             known.signing = row.signing
             self._hosts[row.host] = known
 
+    def take_over(self, rows: Iterable[PeerRow]) -> None:
+        """What other processes kept: the later word of what a host runs, and of when it was heard of."""
+        for row in rows:
+            known = self._hosts.get(row.host) or self._new(row.host)
+            later = (row.nodeinfo_checked_ms or 0) > (known.nodeinfo_checked_ms or 0)
+            if row.software is not None and (known.software is None or later):
+                known.software, known.nodeinfo_checked_ms = row.software, row.nodeinfo_checked_ms
+                known.silent_since_ms = None
+            known.last_seen_ms = max(known.last_seen_ms or 0, row.last_seen_ms or 0) or None
+
     def hosts(self) -> Iterator[str]:
         return iter(self._hosts)
 
@@ -120,11 +130,14 @@ class KnownPeers:
         self._dirty.add(host)
         known = self._hosts.get(host)
         if known is None:
-            while len(self._hosts) >= self.limit:
-                self._evict()
-            known = self._hosts[host] = _Known(ClockOffset(max_skew_ms=self._max_skew_ms))
-        else:
-            self._hosts.move_to_end(host)
+            return self._new(host)
+        self._hosts.move_to_end(host)
+        return known
+
+    def _new(self, host: str) -> _Known:
+        while len(self._hosts) >= self.limit:
+            self._evict()
+        known = self._hosts[host] = _Known(ClockOffset(max_skew_ms=self._max_skew_ms))
         return known
 
     def _evict(self) -> None:

@@ -28,6 +28,9 @@ from foundation.errors import Refused
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
+LATELY_MS = 120_000
+"""What was saved longer ago was read before; a process that hung for longer asks hosts itself."""
+
 
 class Peers:
     """``software`` knows what hosts run, ``signing`` how they want to be spoken to, ``verdicts`` who is blocked.
@@ -283,6 +286,14 @@ class Peers:
         rows = self._known.take_dirty()
         if rows:
             await self._database.write(lambda tx: store.save_peers(tx, rows))
+
+    async def share(self) -> None:
+        """``save``, and take over what other processes saved lately; to be called every few seconds where there are
+        any. Raises StorageUnavailable."""
+        await self.save()
+        async with self._database.read() as tx:
+            rows = await store.load_heard(tx, self._clock.now_ms() - LATELY_MS, self._known.limit)
+        self._known.take_over(rows)
 
     def list_peers(self) -> list[PeerView]:
         """Everything known of every listed, judged or known host, by name."""

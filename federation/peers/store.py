@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import msgspec
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, delete, func, or_, select, update
 
 from federation.peers.model import Direction, FollowRecord, FollowState, Software
 from federation.peers.signing import Found, Way
@@ -15,6 +16,7 @@ from federation.tables import follows, peers
 from foundation.database import Transaction, upsert
 
 _BATCH = 200
+_SOFTWARE = ("software", "version", "capabilities", "nodeinfo_checked_ms")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,13 @@ async def load_peers(tx: Transaction, limit: int) -> list[PeerRow]:
     return [_peer(row) for row in await tx.execute(statement)]
 
 
+async def load_heard(tx: Transaction, since_ms: int, limit: int) -> list[PeerRow]:
+    """Hosts that any process heard of since, or asked what they run; at most ``limit``, the most recent first."""
+    fresh = or_(peers.c.last_seen_ms >= since_ms, peers.c.nodeinfo_checked_ms >= since_ms)
+    statement = select(peers).where(fresh).order_by(peers.c.last_seen_ms.desc().nulls_last()).limit(limit)
+    return [_peer(row) for row in await tx.execute(statement)]
+
+
 async def load_verdicts(tx: Transaction) -> dict[str, str]:
     """What administrators decided at run time, by host."""
     rows = await tx.execute(select(peers.c.host, peers.c.verdict).where(peers.c.verdict.is_not(None)))
@@ -80,7 +89,10 @@ async def load_verdicts(tx: Transaction) -> dict[str, str]:
 
 
 async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
-    """Keep what was learnt; an administrator's verdict has its own statement and is left alone."""
+    """Keep what was learnt; an administrator's verdict has its own statement and is left alone.
+
+    What another process learnt later stays, and what a host runs is not forgotten because one process never heard it.
+    """
     # In the order of hosts, so that two processes never wait for each other in a circle.
     rows = sorted(rows, key=lambda row: row.host)
     for start in range(0, len(rows), _BATCH):
@@ -100,17 +112,15 @@ async def save_peers(tx: Transaction, rows: Sequence[PeerRow]) -> None:
                 for row in rows[start : start + _BATCH]
             ]
         )
-        learnt = (
-            "software",
-            "version",
-            "capabilities",
-            "nodeinfo_checked_ms",
-            "clock_offset_ms",
-            "last_seen_ms",
-            "signing",
-            "signing_ms",
-        )
-        changes = {name: insert.excluded[name] for name in learnt}
+        said, kept = insert.excluded, peers.c
+        later = func.coalesce(said.nodeinfo_checked_ms, 0) >= func.coalesce(kept.nodeinfo_checked_ms, 0)
+        newer = or_(kept.software.is_(None), and_(said.software.is_not(None), later))
+        seen_later = func.coalesce(said.last_seen_ms, 0) >= func.coalesce(kept.last_seen_ms, 0)
+        changes: dict[str, ColumnElement[Any]] = {
+            name: said[name] for name in ("clock_offset_ms", "signing", "signing_ms")
+        }
+        changes |= {name: case((newer, said[name]), else_=kept[name]) for name in _SOFTWARE}
+        changes["last_seen_ms"] = case((seen_later, said.last_seen_ms), else_=kept.last_seen_ms)
         await tx.execute(insert.on_conflict_do_update(index_elements=[peers.c.host], set_=changes))
 
 

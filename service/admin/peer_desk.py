@@ -20,6 +20,7 @@ from outbox.events import OutboxEvents
 from outbox.following import Following
 from outbox.queues import Queues, Undelivered
 from outbox.report import Delivery, DeliveryReports
+from service.admin.peers_elsewhere import PeersElsewhere
 from service.admin.quarantines import Quarantines
 
 MAX_LISTED = 1_000
@@ -48,11 +49,17 @@ class PeerDesk:
     queues: Queues
     unusual: Callable[[str], Unusual | None]
     hurry: Callable[[str], None]
+    elsewhere: PeersElsewhere
 
     async def list_peers(self) -> dict[str, Any]:
-        delivery_to = await self.reports.read()
-        data = [_peer(view, delivery_to(view.host), self.unusual(view.host)) for view in self.peers.list_peers()]
+        """As all processes of this machine know them."""
+        data = await self.elsewhere.added(await self.own_peers())
         return {"total": len(data), "data": data}
+
+    async def own_peers(self) -> list[dict[str, Any]]:
+        """As this process knows them."""
+        delivery_to = await self.reports.read()
+        return [_peer(view, delivery_to(view.host), self.unusual(view.host)) for view in self.peers.list_peers()]
 
     async def judge(self, text: str, verdict: Verdict) -> Refused | None:
         """Refused: ``bad_host`` (400), ``config_decides`` (409)."""

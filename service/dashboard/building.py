@@ -8,6 +8,7 @@ from foundation.web import client_address
 from outbox.webhooks.routes import WebhookRoutes
 from service.admin.overview import Overview
 from service.admin.peer_desk import PeerDesk
+from service.admin.peers_elsewhere import PeersElsewhere
 from service.admin.quarantines import Quarantines
 from service.admin.today import Lags, PagesToday
 from service.building.house import House
@@ -19,7 +20,8 @@ from service.dashboard.sessions import Sessions
 
 
 def desk_of(house: House) -> PeerDesk:
-    return PeerDesk(
+    elsewhere = PeersElsewhere(house.siblings, house.ground.together.leases.holds)
+    desk = PeerDesk(
         peers=house.federation.peers,
         following=house.outbox.following,
         events=house.outbox.events,
@@ -28,7 +30,10 @@ def desk_of(house: House) -> PeerDesk:
         queues=house.outlet.queues,
         unusual=house.federation.activity.unusual,
         hurry=house.outlet.elsewhere.hurry,
+        elsewhere=elsewhere,
     )
+    elsewhere.answer_with(desk.own_peers)
+    return desk
 
 
 def overview_of(house: House, desk: PeerDesk) -> Overview:

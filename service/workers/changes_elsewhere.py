@@ -11,6 +11,7 @@ PEER_NEWS = "peers"
 """Topic of changed follows and verdicts."""
 LISTENED_MS = 1_000
 ELSEWHERE_MS = 60_000
+SHARED_MS = 5_000
 REMEMBERED_MS = 15_000
 """How long what another process changed may go unnoticed when its news was lost."""
 
@@ -54,5 +55,6 @@ class ChangesElsewhere:
             Task("look at numbers that are listened to", self._push.look, LISTENED_MS),
             Task("read videos anew", forget_old_videos, REMEMBERED_MS),
             Task("look whom others cannot reach", house.outlet.elsewhere.look, ELSEWHERE_MS),
+            Task("share what is known of peers", house.federation.peers.share, SHARED_MS),
             Task("read follows anew", house.federation.peers.refresh_follows, REMEMBERED_MS),
         ]

@@ -144,6 +144,49 @@ async def test_verdicts_outlive_a_restart(make: Callable[..., Peers], news: News
     assert news.told == [("peer_blocked", "bad.example")]
 
 
+async def test_what_a_host_runs_is_learnt_from_another_process(make: Callable[..., Peers], clock: ManualClock) -> None:
+    here, there = make(), make()
+    await here.load()
+    await there.load()
+    here.observe_signed("tube.example", clock.now_ms(), clock.now_ms())
+    here.software.learn("tube.example", PEERTUBE, clock.now_ms())
+    clock.advance(1_000)
+    there.observe_signed("tube.example", clock.now_ms(), clock.now_ms())
+    there.software.learn("tube.example", None, clock.now_ms())
+    await here.share()
+    await there.share()
+    await here.share()
+    assert here.describe("tube.example") == there.describe("tube.example")
+    assert there.software.takes_batches("tube.example")
+    assert there.describe("tube.example").last_seen_ms == clock.now_ms()
+    again = make()
+    await again.load()
+    assert again.software.of("tube.example") == here.software.of("tube.example"), "not forgotten by who never heard it"
+
+
+async def test_the_later_word_of_what_a_host_runs_holds(make: Callable[..., Peers], clock: ManualClock) -> None:
+    here, there = make(), make()
+    here.software.learn("tube.example", PEERTUBE, clock.now_ms())
+    await here.share()
+    await there.share()
+    clock.advance(10_000)
+    there.software.learn("tube.example", FEDIVIEWS, clock.now_ms())
+    await there.share()
+    here.observe_date("tube.example", clock.now_ms(), clock.now_ms())
+    await here.share()
+    for registry in (here, there):
+        assert registry.software.kind("tube.example") is PeerKind.FEDIVIEWS
+
+
+async def test_more_hosts_than_fit_are_not_taken_over(make: Callable[..., Peers], clock: ManualClock) -> None:
+    here, there = make(), make(max_peers=3)
+    for number in range(9):
+        here.observe_date(f"h{number}.example", clock.now_ms(), clock.now_ms() + number)
+    await here.share()
+    await there.share()
+    assert [view.host for view in there.list_peers()] == ["h6.example", "h7.example", "h8.example"]
+
+
 async def test_a_verdict_is_taken_back_and_nothing_of_it_is_left(make: Callable[..., Peers], news: News) -> None:
     peers = make(open_federation=False)
     await peers.load()

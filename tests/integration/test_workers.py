@@ -285,6 +285,24 @@ async def test_an_origin_hears_of_each_viewer_once_under_one_name(crew: Crew, pe
     assert len(set(_told(peertube))) == len(names)
 
 
+async def test_all_workers_say_the_same_of_a_peer(crew: Crew, peertube: PeerTube) -> None:
+    process = crew()
+    client = await process.start()
+    await client.put_video()
+    await peertube.follow(client.url)
+    await wait_until(lambda: peertube.of_type("Announce"))
+
+    async def agreed() -> bool:
+        said = set()
+        for reply in await process.everywhere(lambda: client.ask("GET", "/api/v1/server/peers")):
+            [peer] = [one for one in reply.body["data"] if one["host"] == peertube.host]
+            delivery = peer["delivery"]
+            said.add((peer["software"], peer["lastSeen"], delivery["batchReason"], delivery["lastSuccess"]))
+        return len(said) == 1 and None not in said.pop()
+
+    await wait_until(agreed, PATIENCE_S, "workers say different things of a peer")
+
+
 def _told(peertube: PeerTube) -> list[str]:
     return [view["id"] for view in peertube.of_type("View") if "expires" in view]
 
