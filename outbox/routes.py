@@ -20,7 +20,7 @@ from outbox.documents import video_object
 from outbox.members import Collections, Page
 from outbox.names import ICON_PATH
 from outbox.waiting import available
-from views.ids import canonical_uuid, long_uuid
+from views.ids import canonical_uuid, long_uuid, parse_video_ref, short_uuid
 from views.model import Privacy, Video
 
 Render: TypeAlias = Callable[[web.Request, str, Mapping[str, Any]], web.StreamResponse]
@@ -37,6 +37,8 @@ class Videos(Protocol):
     """The part of `views.catalog.Catalog` that is needed here."""
 
     async def by_uuid(self, uuid: str) -> Video | None: ...
+
+    async def by_number(self, number: int) -> Video | None: ...
 
 
 class DocumentRoutes:
@@ -67,7 +69,7 @@ class DocumentRoutes:
 
     def setup(self, router: web.UrlDispatcher) -> None:
         router.add_get("/videos/watch/{uuid}", available(self.video))
-        router.add_get("/w/{uuid}", available(self.video))
+        router.add_get("/w/{uuid}", available(self.watch_page))
         router.add_get("/videos/watch/{uuid}/announces", available(self.announces))
         router.add_get("/videos/watch/{uuid}/announces/1", available(self.announce))
         for name in _EMPTY_BELOW_VIDEO:
@@ -88,6 +90,16 @@ class DocumentRoutes:
         if not video.local:
             return _missing()
         return await self._document(request, video_object(self._identity, video))
+
+    async def watch_page(self, request: web.Request) -> web.StreamResponse:
+        """The same; an integer leads there. It can be guessed, so unlisted videos have none here, as in PeerTube."""
+        named = parse_video_ref(request.match_info["uuid"])
+        if not isinstance(named, int):
+            return await self.video(request)
+        video = await self._videos.by_number(named)
+        if video is None or video.privacy is not Privacy.PUBLIC:
+            return _missing()
+        return web.Response(status=302, headers={"Location": f"/w/{short_uuid(video.uuid)}", "Vary": "Accept"})
 
     async def announces(self, request: web.Request) -> web.StreamResponse:
         """Who shared it: the instance actor, when it is public."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from federation.documents import ActorKind, InstanceIdentity
 from federation.vocabulary.build import Document
 from service.html.refused_pages import RefusedPages
+from views.ids import short_uuid
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = (
@@ -52,9 +53,9 @@ class Pages:
         self._identity = identity
 
     def setup(self, app: web.Application) -> None:
-        aiohttp_jinja2.setup(app, loader=jinja2.FileSystemLoader(ROOT / "templates"), autoescape=True)
+        loader = jinja2.FileSystemLoader(ROOT / "templates")
+        aiohttp_jinja2.setup(app, loader=loader, autoescape=True, filters={"short": short_uuid})
         RefusedPages(self.render).setup(app)
-        app.router.add_get("/", self.home)
         for name in STATIC:
             app.router.add_get(f"/static/{name}", self.static)
 
@@ -65,9 +66,6 @@ class Pages:
 
     def actor(self, request: web.Request, kind: ActorKind, document: Document) -> web.StreamResponse:
         return self.render(request, "actor.html", {"kind": kind.value, "document": document})
-
-    async def home(self, request: web.Request) -> web.Response:
-        return self.render(request, "home.html", {})
 
     async def static(self, request: web.Request) -> web.FileResponse:
         return web.FileResponse(ROOT / request.path.lstrip("/"), headers=STATIC_HEADERS)

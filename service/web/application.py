@@ -30,6 +30,7 @@ from service.doctor import routes as doctor_routes
 from service.doctor.model import Surroundings
 from service.doctor.routes import Examiner
 from service.health import routes as health_routes
+from service.html.home_page import HomePage
 from service.html.pages import Pages
 from service.html.stats_page import StatsPage
 from service.html.video_statistics import VideoStatistics
@@ -64,6 +65,7 @@ class Application:
         livekit_routes.setup_routes(app.router, house.livekit.receiver)
         pages = Pages(federation.identity)
         pages.setup(app)
+        HomePage(api, pages.render).setup(app.router)
         StatsPage(api, pages.render).setup(app.router)
         if api.statistics is not None:
             VideoStatistics(api, api.statistics, pages.render).setup(app.router)

@@ -141,6 +141,24 @@ async def test_a_video_for_machines_and_for_people(house: House, roof: Roof, cli
     assert data["viewers"] == 5
 
 
+async def test_an_integer_leads_to_the_page_of_a_public_video(
+    house: House, client: Client, make_peer: MakePeer
+) -> None:
+    public, theirs = await house.video(), await house.remote_video(await make_peer())
+    hidden = [await house.video(1, privacy=Privacy.UNLISTED), await house.video(2, privacy=Privacy.PRIVATE)]
+    for headers in ({}, HTML):
+        for video in (public, theirs):
+            answer = await client.get(f"/w/{video.number}", headers=headers, allow_redirects=False)
+            assert (answer.status, answer.headers["Location"]) == (302, f"/w/{short_uuid(video.uuid)}")
+            assert answer.headers["Vary"] == "Accept"
+        said = set()
+        for number in [video.number for video in hidden] + [10**6, 10**17]:
+            answer = await client.get(f"/w/{number}", headers=headers, allow_redirects=False)
+            assert answer.status == 404
+            said.add(await answer.text())
+        assert len(said) == 1
+
+
 @pytest.mark.parametrize("path", ["", "/announces", "/announces/1", "/likes", "/dislikes", "/comments"])
 @pytest.mark.parametrize("name", ["private", "unknown", "remote", "nonsense"])
 async def test_what_nobody_may_know_is_not_there(
