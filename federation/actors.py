@@ -20,7 +20,13 @@ CONTENT_TYPES = frozenset({"application/activity+json", "application/ld+json"})
 ACTOR_TYPES = frozenset({"Person", "Application", "Group", "Service", "Organization"})
 MAX_BYTES = 1_000_000
 
+RETRY_AFTER_S = 10
+"""For senders whose key we could not ask for just now."""
+
 _GONE = (404, 410)
+_PASSING_STATUSES = (408, 425, 429)
+_PASSING = frozenset({"timeout", "unreachable", "protocol_error", "tls_failed"})
+"""Reasons of FetchFailed that, without an answer's status, say nothing of what was asked for."""
 _MAX_NAME_CHARS = 200
 _MAX_ATTRIBUTED = 10
 _MAX_MULTIKEYS = 4
@@ -220,4 +226,7 @@ def _multikeys(actor_id: str, value: object) -> tuple[tuple[str, str], ...]:
 def _failed(status: int | None, why: str) -> Refused:
     if status in _GONE:
         return refuse(SignatureReason.ACTOR_GONE, "there is no such actor any more")
-    return refuse(SignatureReason.KEY_UNAVAILABLE, f"the actor's document could not be fetched: {why}")
+    detail = f"the actor's document could not be fetched: {why}"
+    if why in _PASSING if status is None else status >= 500 or status in _PASSING_STATUSES:
+        return Refused(SignatureReason.KEY_UNAVAILABLE, detail, 503, RETRY_AFTER_S)
+    return refuse(SignatureReason.KEY_UNAVAILABLE, detail)

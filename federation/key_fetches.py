@@ -101,6 +101,10 @@ class KeyFetches:
             return False
         return await self._origins.is_at(host, address)
 
+    async def is_home(self, host: str, address: str | None) -> bool:
+        """Whether the client asks from where the key's host is, as far as can be said quickly."""
+        return self._origins is not None and bool(address) and await self._origins.is_at(host, address or "")
+
     async def place(self, host: str, address: str | None, *, known: bool, direct: bool = False) -> Place | Refused:
         """A place for one fetch from ``host`` for a client at ``address`` (None: nobody's), or ``too_many_fetches``:
         503 when none came free. Enter it at once: it is given back when it is left."""

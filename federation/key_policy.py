@@ -18,7 +18,8 @@ class KeyPolicy:
 
     ``ttl_ms``: after this a key is fetched again (PeerTube 6.3 refreshes actors every two days); while its host cannot
     be asked it serves for as long again. ``negative_ttl_ms``: for so long a keyId that came to nothing is not tried
-    again; ``gone_ttl_ms``: likewise, when its host says that there is no such actor. For wrong signatures a key is
+    again for those that had it tried; ``gone_ttl_ms``: likewise, when its host says that there is no such actor;
+    ``failed_ttl_ms``: likewise, when its host could not be heard. For wrong signatures a key is
     fetched again at most once per ``refetch_interval_ms`` for one client address, and per ``refetch_pause_ms`` in all:
     strangers that name a key must not keep its owner's rotation unseen.
 
@@ -33,6 +34,8 @@ class KeyPolicy:
     ttl_ms: int = 2 * 86_400_000
     negative_ttl_ms: int = 60_000
     gone_ttl_ms: int = 600_000
+    failed_ttl_ms: int = 10_000
+    networks_per_failure: int = 4
     refetch_interval_ms: int = 300_000
     refetch_pause_ms: int = 10_000
     fetches_per_minute: int = 30

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from federation.actors import ActorDocument
 from federation.kept_keys import KeptKeys
+from federation.key_failures import Failure, KeyFailures, is_final, is_passing
 from federation.key_fetches import KeyFetches
 from federation.key_policy import KeyPolicy, key_id_refusal
 from federation.origins import Origins
@@ -73,7 +74,7 @@ class KeyCache:
         self._may_fetch = may_fetch
         self._is_known = is_known
         self._keys: OrderedDict[str, _Entry] = OrderedDict()
-        self._negative: OrderedDict[str, tuple[int, Refused]] = OrderedDict()
+        self._failures = KeyFailures(clock, self._policy)
         self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
         # Names of keys that made a signature, and until when (monotonic) that speaks for them.
         self._proven: OrderedDict[str, int] = OrderedDict()
@@ -123,11 +124,9 @@ class KeyCache:
         if entry is not None and self._clock.monotonic_ms() < entry.until_ms:
             self._keys.move_to_end(name)
             return entry.key
-        negative = self._negative.get(name)
-        if negative is not None:
-            if self._clock.monotonic_ms() < negative[0]:
-                return negative[1]
-            del self._negative[name]
+        refusal = self._failures.answer(name, address)
+        if refusal is not None and not await self._may_try_anew(name, address):
+            return refusal
         return await self._fetched_once(name, address)
 
     async def refetch(self, key_id: str, address: str | None = None) -> RemoteKey | Refused:
@@ -155,7 +154,7 @@ class KeyCache:
         """Drop what is known of a keyId: its actor was deleted. Raises StorageUnavailable."""
         name = without_fragment(key_id)
         self._keys.pop(name, None)
-        self._negative.pop(name, None)
+        self._failures.forget(name)
         if self._kept is not None:
             await self._kept.forget(name)
 
@@ -164,13 +163,17 @@ class KeyCache:
 
     async def _fetched_once(self, name: str, address: str | None) -> RemoteKey | Refused:
         host = authority(name)
-        before = (self._keys.get(name), self._negative.get(name))
+        before = (self._keys.get(name), self._failures.get(name))
+        joined = 0
         while True:
             while (waiting := self._in_flight.get(name)) is not None:
                 result = await asyncio.shield(waiting)
+                joined += 1
+                if isinstance(result, Refused) and is_passing(result) and joined == 1:
+                    result = self._since(name, before, address) or self._unless_anothers(name, result)
                 if result is not None:
                     return result
-                # The one who fetched was cancelled: somebody who still wants the key goes on.
+                # The one who fetched was cancelled, or has no part in this: somebody who still wants the key goes on.
             refusal = key_id_refusal(name, host, self._policy)
             if refusal is not None or host is None:
                 return refusal or Refused(SignatureReason.BAD_KEY_ID, status=401)
@@ -186,7 +189,7 @@ class KeyCache:
                 if name in self._in_flight:
                     continue
                 # Somebody else may have had it fetched while this one waited for a place.
-                found = self._since(name, before)
+                found = self._since(name, before, address)
                 if found is not None:
                     return found
                 refusal = self._fetches.charge(host, address, known=known, direct=direct)
@@ -203,7 +206,7 @@ class KeyCache:
             fetched = await self._fetch(name)
             answered = not isinstance(fetched, Refused) or fetched.reason != SignatureReason.KEY_UNAVAILABLE
             self._fetches.took(host, address, self._clock.monotonic_ms() - began_ms, answered=answered)
-            outcome = self._remembered(name, fetched)
+            outcome = self._remembered(name, fetched, address)
         finally:
             del self._in_flight[name]
             future.set_result(outcome)
@@ -245,11 +248,24 @@ class KeyCache:
         if len(self._proven) > self._policy.max_keys:
             self._proven.popitem(last=False)
 
-    def _since(self, name: str, before: tuple[_Entry | None, tuple[int, Refused] | None]) -> RemoteKey | Refused | None:
-        entry, negative = self._keys.get(name), self._negative.get(name)
+    def _since(
+        self, name: str, before: tuple[_Entry | None, Failure | None], address: str | None
+    ) -> RemoteKey | Refused | None:
+        entry, failure = self._keys.get(name), self._failures.get(name)
         if entry is not None and entry is not before[0]:
             return entry.key
-        return negative[1] if negative is not None and negative is not before[1] else None
+        return None if failure is before[1] else self._failures.answer(name, address)
+
+    def _unless_anothers(self, name: str, result: Refused) -> Refused | None:
+        """None: it was noted of whoever had it tried, and may be tried anew."""
+        return None if self._failures.get(name) is not None else result
+
+    async def _may_try_anew(self, name: str, address: str | None) -> bool:
+        """Whether the key's own host asks, in whose name others asked in vain."""
+        host = authority(name)
+        if host is None or self._failures.has_asked(name, address):
+            return False
+        return await self._fetches.is_home(host, address)
 
     def _is_acquainted(self, name: str) -> bool:
         return self._is_known(name) or self._proven.get(name, 0) > self._clock.monotonic_ms()
@@ -272,12 +288,13 @@ class KeyCache:
         entry.until_ms = max(entry.until_ms, now_ms + self._policy.negative_ttl_ms)
         return entry.key
 
-    def _remembered(self, name: str, outcome: RemoteKey | Refused) -> RemoteKey | Refused:
-        """What a fetch means for those who asked, kept for those who will."""
+    def _remembered(self, name: str, outcome: RemoteKey | Refused, address: str | None) -> RemoteKey | Refused:
+        """What a fetch means for those who asked, kept for those who will. What its host says of a key replaces what
+        we had, at once; that its host could not be heard changes nothing as long as the key has time left."""
         now_ms = self._clock.monotonic_ms()
         if isinstance(outcome, RemoteKey):
             self._fetched.labels("ok").inc()
-            self._negative.pop(name, None)
+            self._failures.forget(name)
             known = self._keys.get(name)
             next_refetch_ms = now_ms if known is None else known.next_refetch_ms
             ttl_ms = self._policy.ttl_ms
@@ -287,19 +304,18 @@ class KeyCache:
                 self._kept.keep(name, outcome)
             return outcome
         self._fetched.labels(outcome.reason).inc()
-        entry = self._keys.get(name)
-        if entry is not None and now_ms < entry.until_ms:
-            return outcome
-        stale = self._stale(name) if outcome.reason == SignatureReason.KEY_UNAVAILABLE else None
-        if stale is not None:
-            return stale
-        gone = outcome.reason == SignatureReason.ACTOR_GONE
-        if gone and self._kept is not None:
-            self._kept.drop(name)
-        lifetime_ms = self._policy.gone_ttl_ms if gone else self._policy.negative_ttl_ms
-        self._negative[name] = (now_ms + lifetime_ms, outcome)
-        if len(self._negative) > self._policy.max_negative:
-            self._negative.popitem(last=False)
+        if is_final(outcome):
+            self._keys.pop(name, None)
+            if self._kept is not None:
+                self._kept.drop(name)
+        else:
+            entry = self._keys.get(name)
+            if entry is not None and now_ms < entry.until_ms:
+                return outcome
+            stale = self._stale(name)
+            if stale is not None:
+                return stale
+        self._failures.note(name, address, outcome)
         return outcome
 
 

@@ -39,7 +39,7 @@ class SignatureReason(enum.StrEnum):
     OWN_KEY = "own_key"
     """The keyId lies on our own host: we would ask ourselves."""
     KEY_UNAVAILABLE = "key_unavailable"
-    """The document behind the keyId could not be fetched."""
+    """The document behind the keyId could not be fetched: 503 where it may be there when it is asked for again."""
     ACTOR_GONE = "actor_gone"
     """The document behind the keyId answers 404 or 410."""
     BAD_ACTOR = "bad_actor"

@@ -133,6 +133,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         hosts_per_site=federation.hosts_per_site,
         gone_ttl_ms=federation.negative_key_ttl_ms,
         negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
+        failed_ttl_ms=min(10_000, federation.negative_key_ttl_ms),
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
     origins = Origins(clock, SystemResolver(KEY_LOOKUPS_AT_ONCE))

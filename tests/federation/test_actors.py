@@ -200,6 +200,37 @@ async def test_93_an_answer_that_is_none(status: int, expected: str) -> None:
     assert reason(await ActorClient(failing).fetch_actor(ACTOR)) == expected
 
 
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (FetchFailed("timeout"), 503),
+        (FetchFailed("unreachable"), 503),
+        (FetchFailed("tls_failed"), 503),
+        (FetchFailed("protocol_error"), 503),
+        (FetchFailed("protocol_error", status=502), 503),
+        (FetchFailed("protocol_error", status=200), 401),
+        (FetchFailed("protocol_error", status=404), 401),
+        (FetchFailed("address_refused"), 401),
+        (FetchFailed("too_many_redirects"), 401),
+        (FetchFailed("too_large", status=200), 401),
+        (500, 503),
+        (502, 503),
+        (429, 503),
+        (408, 503),
+        (401, 401),
+        (403, 401),
+        (404, 401),
+        (410, 401),
+    ],
+    ids=str,
+)
+async def test_what_may_be_otherwise_soon_is_to_be_repeated(failure: FetchFailed | int, expected: int) -> None:
+    web = Web({ACTOR: actor()}, status=failure) if isinstance(failure, int) else Web({ACTOR: failure})
+    outcome = await ActorClient(web).fetch_actor(ACTOR)
+    assert isinstance(outcome, Refused)
+    assert (outcome.status, outcome.retry_after_s) == (expected, 10 if expected == 503 else None)
+
+
 async def test_76_to_79_a_failed_fetch_says_why() -> None:
     for word in ("address_refused", "too_many_redirects", "redirect_refused", "too_large", "timeout"):
         outcome = await ActorClient(Web({ACTOR: FetchFailed(word)})).fetch_actor(ACTOR)

@@ -41,7 +41,7 @@ DOCUMENT = ActorDocument(
 )
 ROTATED = msgspec.structs.replace(DOCUMENT, public_key_pem=KeyPair.of(rsa_key(number=1)).public_pem)
 GONE = refuse(SignatureReason.ACTOR_GONE)
-DOWN = refuse(SignatureReason.KEY_UNAVAILABLE)
+DOWN = Refused(SignatureReason.KEY_UNAVAILABLE, "timeout", 503, 10)
 
 
 class Process:
@@ -163,6 +163,18 @@ async def test_who_is_gone_is_forgotten(start: Start, database: Database, clock:
     await first.cache.get(KEY_ID)
     await first.kept.save()
     assert await kept(database) == 0
+
+
+async def test_who_is_found_gone_before_its_time_does_not_come_back(start: Start, database: Database) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    first.answer = GONE
+    assert await first.says(key=rsa_key(number=2)) == "wrong_signature"
+    await first.kept.save()
+    assert await kept(database) == 0
+    assert await first.says() == "actor_gone"
+    assert await (await start(GONE)).says() == "actor_gone"
 
 
 async def test_who_deletes_itself_is_forgotten_at_once(start: Start, database: Database) -> None:

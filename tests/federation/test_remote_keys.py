@@ -10,6 +10,7 @@ from handmade import ACTOR, KEY_ID, NOW_MS, PROFILE, ed25519_key, make, rsa_key
 from federation.actors import ActorDocument
 from federation.keys import KeyCache, KeyPair, KeyPolicy, RemoteKey
 from federation.multikey import encode_multikey
+from federation.origins import Origins
 from federation.signatures.reasons import SignatureReason, refuse
 from federation.signatures.verifier import Inspected, Verified, inspect
 from foundation.clock import ManualClock
@@ -29,7 +30,8 @@ DOCUMENT = ActorDocument(
 )
 ROTATED = msgspec.structs.replace(DOCUMENT, public_key_pem=KeyPair.of(rsa_key(number=1)).public_pem)
 GONE = refuse(SignatureReason.ACTOR_GONE)
-DOWN = refuse(SignatureReason.KEY_UNAVAILABLE)
+DOWN = Refused(SignatureReason.KEY_UNAVAILABLE, "timeout", 503, 10)
+BARRED = refuse(SignatureReason.KEY_UNAVAILABLE, "status 403")
 
 
 class Fetcher:
@@ -138,18 +140,88 @@ async def test_the_wall_clock_may_jump(cache: KeyCache, fetcher: Fetcher, clock:
     assert len(fetcher.asked) == 1
 
 
-@pytest.mark.parametrize(("answer", "lifetime_ms"), [(DOWN, 60_000), (GONE, 600_000)], ids=["down", "93 gone"])
+@pytest.mark.parametrize(
+    ("answer", "lifetime_ms"), [(DOWN, 10_000), (BARRED, 60_000), (GONE, 600_000)], ids=["down", "barred", "93 gone"]
+)
 async def test_failures_are_remembered(
     cache: KeyCache, fetcher: Fetcher, clock: ManualClock, answer: Refused, lifetime_ms: int
 ) -> None:
     fetcher.answer = answer
     assert await cache.get(KEY_ID) == answer
     clock.advance(lifetime_ms - 1)
-    assert await cache.get(ACTOR) == answer
+    assert reason(await cache.get(ACTOR)) == answer.reason
     assert len(fetcher.asked) == 1
     clock.advance(1)
     fetcher.answer = DOCUMENT
     assert reason(await cache.get(KEY_ID)) == "ok"
+
+
+async def test_who_is_to_come_again_is_told_when(cache: KeyCache, fetcher: Fetcher, clock: ManualClock) -> None:
+    fetcher.answer = DOWN
+    assert await cache.get(KEY_ID) == DOWN
+    clock.advance(8_500)
+    again = await cache.get(KEY_ID)
+    assert isinstance(again, Refused)
+    assert (again.status, again.retry_after_s, len(fetcher.asked)) == (503, 2, 1)
+
+
+@pytest.mark.parametrize("failure", [DOWN, GONE, BARRED, refuse(SignatureReason.BAD_ACTOR)], ids=str)
+async def test_what_a_stranger_had_tried_in_vain_does_not_speak_against_others(
+    cache: KeyCache, fetcher: Fetcher, failure: Refused
+) -> None:
+    fetcher.answer = failure
+    assert await cache.get(KEY_ID, "192.0.2.1") == failure
+    fetcher.answer = DOCUMENT
+    assert await cache.get(KEY_ID, "192.0.2.77") == failure, "of the same network"
+    assert reason(await cache.get(KEY_ID, "198.51.100.1")) == "ok"
+    assert reason(await cache.get(KEY_ID, "192.0.2.1")) == "ok", "what is known now is known to all"
+    assert len(fetcher.asked) == 2
+
+
+async def test_few_networks_have_it_tried_anew(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.answer = GONE
+    for number in range(100):
+        assert await cache.get(KEY_ID, f"10.0.{number}.1") == GONE
+    assert len(fetcher.asked) == 4
+
+
+class Names:
+    """Every name leads to this address."""
+
+    async def resolve(self, host: str) -> list[dict[str, object]]:
+        return [{"host": "203.0.113.5"}]
+
+    async def close(self) -> None: ...
+
+
+async def test_a_host_that_asks_for_itself_is_heard_once_more(
+    clock: ManualClock, metrics: Metrics, fetcher: Fetcher
+) -> None:
+    cache = KeyCache(clock, fetcher, metrics, origins=Origins(clock, Names()))
+    fetcher.answer = GONE
+    for number in range(9):
+        await cache.get(KEY_ID, f"10.0.{number}.1")
+    assert await cache.get(KEY_ID, "203.0.113.5") == GONE
+    assert await cache.get(KEY_ID, "203.0.113.5") == GONE
+    assert len(fetcher.asked) == 5
+    clock.advance(600_000)
+    for number in range(9):
+        await cache.get(KEY_ID, f"10.0.{number}.1")
+    fetcher.answer = DOCUMENT
+    assert reason(await cache.get(KEY_ID, "203.0.113.5")) == "ok"
+
+
+async def test_who_waited_for_anothers_failure_has_it_tried_once_more(cache: KeyCache, fetcher: Fetcher) -> None:
+    fetcher.answer = DOWN
+    fetcher.gate.clear()
+    first = asyncio.create_task(cache.get(KEY_ID, "192.0.2.1"))
+    await everybody_waits()
+    rest = [asyncio.create_task(cache.get(KEY_ID, f"198.51.100.{number}")) for number in range(9)]
+    await everybody_waits()
+    fetcher.answer = DOCUMENT
+    fetcher.gate.set()
+    assert [reason(outcome) for outcome in await asyncio.gather(first, *rest)] == ["key_unavailable"] + ["ok"] * 9
+    assert len(fetcher.asked) == 2
 
 
 async def test_91_a_hundred_requests_cost_one_fetch(cache: KeyCache, fetcher: Fetcher) -> None:
@@ -450,6 +522,27 @@ async def test_a_failed_refetch_keeps_the_key(cache: KeyCache, fetcher: Fetcher)
     assert reason(await cache.verify(signed(key=rsa_key(number=1)))) == "wrong_signature"
     assert isinstance(await cache.verify(signed()), Verified)
     assert len(fetcher.asked) == 2
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        GONE,
+        refuse(SignatureReason.BAD_ACTOR, "the actor has no public key, or several"),
+        msgspec.structs.replace(DOCUMENT, public_key_id=f"{ACTOR}/another"),
+        msgspec.structs.replace(DOCUMENT, public_key_pem="x"),
+        ROTATED,
+    ],
+    ids=["gone", "no key", "a key of another id", "garbage", "another key"],
+)
+async def test_what_the_host_says_now_replaces_what_it_said(
+    cache: KeyCache, fetcher: Fetcher, said: ActorDocument | Refused
+) -> None:
+    assert isinstance(await cache.verify(signed()), Verified)
+    fetcher.answer = said
+    assert reason(await cache.verify(signed(key=rsa_key(number=2)), "192.0.2.9")) == "wrong_signature"
+    assert isinstance(await cache.verify(signed()), Refused)
+    assert isinstance(await cache.verify(signed(), "198.51.100.1"), Refused)
 
 
 async def test_only_a_wrong_signature_asks_again(cache: KeyCache, fetcher: Fetcher) -> None:
