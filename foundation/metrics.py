@@ -16,6 +16,8 @@ from prometheus_client import (
 # When each child was made is of use to nobody here, and doubles what is scraped of counters.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+STARTED = "fediviews_process_start_time_seconds"
+
 
 class Metrics:
     """A registry of its own per service, so that several run in one process (demo, tests)."""
@@ -24,6 +26,10 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+
+    def started(self, at_ms: int) -> None:
+        """Say since when this process counts. Unix milliseconds."""
+        self.gauge(STARTED, "Unix time at which this process began to count").set(at_ms / 1000)
 
     def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
         return Counter(name, help_text, labels, registry=self.registry)

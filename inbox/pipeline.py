@@ -188,17 +188,24 @@ class Pipeline:
             self._dropped(drop(InboxReason.TOO_MANY_ITEMS, f"{activity.dropped} left out"), sender, "Collection")
         return None
 
+    async def judge_again(self, activity: Activity, sender: Sender, number: int) -> Refused | None:
+        """What the quarantine held under a number, by the rules of now. Raises StorageUnavailable."""
+        return await self._handled(activity, sender, number)
+
     async def _apply_one(self, activity: Activity, sender: Sender) -> Refused | None:
         kind = type(activity).__name__
         if activity.actor != sender.actor:
             return self._dropped(drop(InboxReason.FORWARDED, "signed by somebody else than its actor"), sender, kind)
         if authority(activity.id) != sender.host:
             return self._dropped(drop(InboxReason.FOREIGN_ID, "the id lies on another host"), sender, kind)
+        return await self._handled(activity, sender)
+
+    async def _handled(self, activity: Activity, sender: Sender, number: int | None = None) -> Refused | None:
         refusal = await self._handle(activity, sender)
         if refusal is None:
             self._accepted.inc()
             return None
-        self._quarantine.hold(refusal, activity, sender)
+        self._quarantine.hold(refusal, activity, sender, instead_of=number)
         return refusal
 
     def _dropped(self, refusal: Refused, sender: Sender, kind: str) -> Refused:

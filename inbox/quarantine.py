@@ -87,10 +87,19 @@ class Quarantine:
 
     def add(self, refusal: Refused, *, host: str = UNKNOWN_HOST, verified: bool = False, kind: str = "") -> None:
         """Note a refusal or a drop."""
+        self._count(refusal)
         self._note(self._proven if verified else self._unproven, refusal, host, verified, kind)
 
-    def hold(self, refusal: Refused, activity: Activity, sender: Sender) -> None:
-        """Note a drop of a proven sender, and keep what it said where a replay may take it."""
+    def hold(self, refusal: Refused, activity: Activity, sender: Sender, *, instead_of: int | None = None) -> None:
+        """Note a drop of a proven sender, and keep what it said where a replay may take it.
+
+        ``instead_of`` is the entry of a message that was judged again: it is replaced, and the message counted no
+        second time.
+        """
+        if instead_of is None:
+            self._count(refusal)
+        else:
+            self.forget(instead_of)
         size = len(msgspec.json.encode(activity)) + _OVERHEAD_BYTES if refusal.reason in REPLAYABLE else 0
         held = 0 < size <= self._max_bytes and self._size > 0
         self._note(
@@ -120,6 +129,12 @@ class Quarantine:
         """Take out what is held of an entry, so that nobody else does; the entry stays."""
         return self._held.pop(number)
 
+    def forget(self, number: int) -> None:
+        """An entry, and what is held of it: what it was about was taken after all."""
+        self._held.pop(number)
+        for ring in self._rings():
+            ring.pop(number)
+
     def put_back(self, number: int, held: Held) -> None:
         """It was not judged after all; it is held on, if its entry is still here."""
         if number in self._replayable:
@@ -129,9 +144,7 @@ class Quarantine:
         """Forget entries and what is held of them; how many."""
         gone = {entry.number for entry in self._matching(host, reason)}
         for number in gone:
-            self._held.pop(number)
-            for ring in self._rings():
-                ring.pop(number)
+            self.forget(number)
         return len(gone)
 
     def __len__(self) -> int:
@@ -140,9 +153,11 @@ class Quarantine:
     def _rings(self) -> tuple[FairStore[Entry], ...]:
         return self._unproven, self._proven, self._replayable
 
+    def _count(self, refusal: Refused) -> None:
+        self._refusals.labels(str(refusal.reason)).inc()
+
     def _note(self, ring: FairStore[Entry], refusal: Refused, host: str, verified: bool, kind: str) -> None:
         self._number += 1
-        self._refusals.labels(str(refusal.reason)).inc()
         gone = ring.add(
             self._number,
             Entry(

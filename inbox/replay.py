@@ -10,8 +10,8 @@ from foundation.errors import Refused
 from inbox.quarantine import Quarantine
 from inbox.sender import Sender
 
-Apply = Callable[[Activity, Sender], Awaitable[Refused | None]]
-"""``Pipeline.apply``."""
+Judge = Callable[[Activity, Sender, int], Awaitable[Refused | None]]
+"""``Pipeline.judge_again``."""
 
 AT_ONCE = 1_000
 """Messages of one call; whoever has more calls again."""
@@ -33,13 +33,14 @@ class QuarantineReplay:
     was counted meanwhile is a ``duplicate``.
     """
 
-    def __init__(self, quarantine: Quarantine, apply: Apply, may_speak: Callable[[str], Refused | None]) -> None:
+    def __init__(self, quarantine: Quarantine, judge: Judge, may_speak: Callable[[str], Refused | None]) -> None:
         self._quarantine = quarantine
-        self._apply = apply
+        self._judge = judge
         self._may_speak = may_speak
 
     async def __call__(self, *, host: str | None = None, reason: str | None = None) -> Replayed:
-        """Oldest first. What is dropped again is in the quarantine again, and what a blocked host said stays there.
+        """Oldest first. What counts now is in the quarantine no more, what is dropped again is there by its new reason,
+        and what a blocked host said stays.
 
         Raises StorageUnavailable; whatever was not judged by then is still held.
         """
@@ -54,9 +55,13 @@ class QuarantineReplay:
                 dropped += 1
                 continue
             try:
-                refusal = await self._apply(held.activity, held.sender)
+                refusal = await self._judge(held.activity, held.sender, number)
             except BaseException:
                 self._quarantine.put_back(number, held)
                 raise
-            applied, dropped = (applied + 1, dropped) if refusal is None else (applied, dropped + 1)
+            if refusal is None:
+                self._quarantine.forget(number)
+                applied += 1
+            else:
+                dropped += 1
         return Replayed(applied, dropped, max(0, len(numbers) - AT_ONCE))

@@ -65,6 +65,7 @@ class Service:
         except OSError as problem:
             raise ConfigError("storage.directory", f"cannot be made: {problem.strerror}") from None
         clock, metrics = clock or SystemClock(), metrics or Metrics()
+        metrics.started(clock.now_ms())
         database = await open_database(config, clock, metrics)
         try:
             live, spool = live_stores(config, clock, metrics), spool_of(config, database, clock, metrics)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from prometheus_client.parser import text_string_to_metric_families
 
 from foundation.clock import Clock, iso_ms
+from foundation.metrics import STARTED
 from service.admin.today import healthy
 from views.last_known import Known
 from views.model import Video
@@ -88,19 +89,23 @@ class Overview:
         return self._now
 
     async def inbox(self) -> dict[str, Any]:
-        """Verdicts since the processes started, by reason, the most frequent first."""
-        accepted, refused = 0, dict[str, int]()
+        """Verdicts by reason, the most frequent first, of the processes that run: each counts since its own start, and
+        what one counted goes with it."""
+        accepted, refused, starts = 0, dict[str, int](), list[int]()
         page = (await self.metrics()).decode()
-        wanted = "\n".join(line for line in page.splitlines() if line.startswith((_ACCEPTED, _REFUSED)))
+        wanted = "\n".join(line for line in page.splitlines() if line.startswith((_ACCEPTED, _REFUSED, STARTED)))
         for family in text_string_to_metric_families(wanted + "\n"):
             for sample in family.samples:
                 if sample.name == _ACCEPTED:
                     accepted += int(sample.value)
+                elif sample.name == STARTED:
+                    starts.append(round(sample.value * 1000))
                 elif sample.name == _REFUSED:
                     reason = sample.labels["reason"]
                     refused[reason] = refused.get(reason, 0) + int(sample.value)
         ordered = dict(sorted(refused.items(), key=lambda one: (-one[1], one[0])))
-        return {"accepted": accepted, "refused": ordered, "asOf": iso_ms(self.clock.now_ms())}
+        since = [iso_ms(at_ms) for at_ms in sorted(starts)]
+        return {"accepted": accepted, "refused": ordered, "since": since, "asOf": iso_ms(self.clock.now_ms())}
 
     async def _read(self) -> dict[str, Any]:
         now_ms, sums = self.clock.now_ms(), _Sums()

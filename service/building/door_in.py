@@ -131,5 +131,5 @@ def entrance(
         metrics=metrics,
         shedding=InboxShedding(ground.shedder, views.catalog, views.viewers),
     )
-    replay = QuarantineReplay(quarantine, pipeline.apply, tower.peers.may_speak)
+    replay = QuarantineReplay(quarantine, pipeline.judge_again, tower.peers.may_speak)
     return Entrance(importer, quarantine, pipeline, replay)

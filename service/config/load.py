@@ -43,7 +43,7 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
     reader = _Reader(References(path.absolute().parent, env))
     try:
         config = cast(Config, reader.read(root, section_of(Config), ""))
-        config = dataclasses.replace(_anchored(config, path.absolute()), empty=_says_nothing(root))
+        config = dataclasses.replace(anchored(config, path.absolute()), empty=_says_nothing(root))
         check(config)
     except ConfigError as error:
         raise reader.located(error) from None
@@ -70,7 +70,7 @@ def _says_nothing(root: tree.Node) -> bool:
     return not (root.entries if isinstance(root, tree.Mapping) else isinstance(root, tree.Scalar) and root.text)
 
 
-def _anchored(config: Config, path: Path) -> Config:
+def anchored(config: Config, path: Path) -> Config:
     """Relative paths begin at the file's directory, whatever directory the service was started in."""
     storage = config.storage
     database: Database = storage.database

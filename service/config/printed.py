@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from service.config.load import anchored
 from service.config.model import Config
 from service.config.shape import ListOf, Scalar, Section, Shape, TableOf, section_of
 from service.config.spec import Duration
@@ -29,8 +31,29 @@ class Line:
 
 def printed(config: Config) -> list[Line]:
     """Every key of ``config.yaml`` with the value that is in force, in the order of the file."""
-    usual = dict(_texts(section_of(Config), Config(), ""))
+    bare = Config() if config.source_path is None else anchored(Config(), config.source_path)
+    usual = dict(_texts(section_of(Config), bare, ""))
+    usual |= dict(_usual_of_items(section_of(Config), config, ""))
     return [Line(key, value, usual.get(key) == value) for key, value in _texts(section_of(Config), config, "")]
+
+
+def _usual_of_items(shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """What the keys of each item of a list would be if the item did not say them."""
+    match shape:
+        case Section() if value is not None:
+            for key, member in shape.members.items():
+                inner = f"{path}.{key}" if path else key
+                yield from _usual_of_items(member.shape, getattr(value, member.field), inner)
+        case ListOf(item=Section() as item):
+            for index, _ in enumerate(value or ()):
+                for one in dataclasses.fields(item.struct):
+                    for key, member in item.members.items():
+                        if member.field == one.name and not member.required:
+                            yield from _texts(member.shape, _default(one), f"{path}[{index}].{key}")
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _texts(shape: Shape, value: Any, path: str) -> Iterator[tuple[str, str]]:

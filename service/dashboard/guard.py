@@ -16,13 +16,12 @@ from foundation.errors import Refused, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.web import read_body
+from service.dashboard.return_to import HOME, LOGIN, login_for, own_page
 from service.dashboard.sessions import LIFE_MS, Session, Sessions
 
 COOKIE = "fediviews-admin"
 LOGIN_COOKIE = "fediviews-login"
 """Another one: a login page that a link elsewhere leads to, where no Strict cookie comes along, must end no session."""
-HOME = "/admin"
-LOGIN = "/admin/login"
 MAX_FORM_BYTES = 8_000
 _MAX_FIELDS = 20
 ATTEMPTS, ATTEMPTS_WITHIN_MS = 10, 300_000
@@ -97,7 +96,7 @@ class Guard:
         async def guarded(request: web.Request) -> web.StreamResponse:
             session = self._sessions.read(request.cookies.get(COOKIE))
             if session is None or session.principal is None:
-                return _to(LOGIN)
+                return _to(login_for(request.raw_path))
             return await self._tried(request, session, lambda: handler(request, session))
 
         router.add_get(path, guarded)
@@ -108,7 +107,7 @@ class Guard:
         async def guarded(request: web.Request) -> web.StreamResponse:
             session = self._sessions.read(request.cookies.get(COOKIE))
             if session is None or session.principal is None:
-                return _to(LOGIN)
+                return _to(login_for(path))
             fields = await self._fields(request, session)
             if isinstance(fields, Refused):
                 return self.trouble(request, session, fields)
@@ -119,7 +118,7 @@ class Guard:
     async def login_page(self, request: web.Request) -> web.StreamResponse:
         session = self._sessions.read(request.cookies.get(COOKIE))
         if session is not None and session.principal is not None:
-            return _to(HOME)
+            return _to(own_page(request.query.get("to")))
         return self._login(request)
 
     async def login(self, request: web.Request) -> web.StreamResponse:
@@ -142,7 +141,7 @@ class Guard:
             return self._login(request, "That is not the token of an administrator.", 403)
         self._opened.inc()
         log.info("%s logged in to the dashboard", opened.principal.name)
-        return self._with_cookie(request, _to(HOME), COOKIE, opened)
+        return self._with_cookie(request, _to(own_page(request.query.get("to"))), COOKIE, opened)
 
     async def logout(self, _request: web.Request, _session: Session, _fields: Fields) -> web.StreamResponse:
         response = _to(LOGIN)
@@ -158,8 +157,9 @@ class Guard:
         return response
 
     def trouble(self, request: web.Request, session: Session, refusal: Refused) -> web.Response:
-        """A page that says why something was not done."""
-        return self.render(request, session, "trouble.html", {"refusal": refusal}, refusal.status)
+        """A page that says why something was not done, or cannot be shown."""
+        data = {"refusal": refusal, "reading": request.method in ("GET", "HEAD")}
+        return self.render(request, session, "trouble.html", data, refusal.status)
 
     def done(self, path: str, what: str, number: int | None = None) -> web.Response:
         """Back to a page, which says what was done: a form that was sent is never sent again by a reload."""
@@ -192,7 +192,9 @@ class Guard:
 
     def _login(self, request: web.Request, problem: str = "", status: int = 200) -> web.Response:
         session = self._sessions.anonymous()
-        response = self.render(request, session, "login.html", {"problem": problem}, status)
+        to = own_page(request.query.get("to"))
+        data = {"problem": problem, "to": to, "action": login_for(to)}
+        response = self.render(request, session, "login.html", data, status)
         return self._with_cookie(request, response, LOGIN_COOKIE, session)
 
     def _with_cookie(self, request: web.Request, response: web.Response, name: str, session: Session) -> web.Response:

@@ -109,7 +109,14 @@ ADMIN_PATHS: dict[str, Schema] = {
         "inboxVerdicts",
         "What was taken at the inbox, and what was not, by reason",
         who="admin",
-        s200=struct({"accepted": COUNT, "refused": {"type": "object", "additionalProperties": COUNT}, "asOf": INSTANT}),
+        s200=struct(
+            {
+                "accepted": COUNT,
+                "refused": {"type": "object", "additionalProperties": COUNT},
+                "since": each(INSTANT),
+                "asOf": INSTANT,
+            }
+        ),
     ),
     "GET /api/v1/server/configuration": op(
         "configuration",

@@ -207,6 +207,16 @@ async def test_axe_finds_no_serious_fault(watched: Service, page: Page, peer: Fa
     await check(page, "findings")
 
 
+async def test_a_label_stands_beside_what_it_names_on_a_phone(watched: Service, page: Page) -> None:
+    await page.set_viewport_size({"width": 390, "height": 900})
+    await log_in(page, watched)
+    await page.goto(f"{watched.url}/admin/videos")
+    label, chosen = [await page.locator(what).bounding_box() for what in ("label[for=sort]", "#sort")]
+    assert label is not None
+    assert chosen is not None
+    assert chosen["y"] <= label["y"] + label["height"] / 2 <= chosen["y"] + chosen["height"], "not on one line"
+
+
 async def test_a_question_is_not_taken_away_while_somebody_reads_it(
     watched: Service, page: Page, peer: FakePeer
 ) -> None:

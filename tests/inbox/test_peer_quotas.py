@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from support.inbox_house import UUID, House
 
@@ -103,14 +105,22 @@ async def test_views_above_the_quota_are_held_and_count_when_the_rule_has_change
     assert all(house.quarantine.holds(entry.number) for entry in house.quarantine.newest(3))
     again = await house.replay()
     assert (again.applied, again.dropped, again.left) == (0, 3, 0), "the rule is the same"
+    assert refused(house) == 3, "a message that is judged again came once"
+    assert len(house.quarantine) == 3
     house.peers.verdicts.reload([PeerPolicy("peer.example", max_views_per_hour=4)], open_federation=True)
     done = await house.replay(host="peer.example", reason="too_many_views")
     assert (done.applied, done.dropped) == (2, 1)
+    assert len(house.quarantine) == 1, "what counts now is not listed as what was not taken"
     assert await house.counted(video) == 4
     clock.advance(3_600_000)
     assert (await house.replay()).applied == 1
     assert await house.counted(video) == 5
     assert (await house.replay()).applied == 0, "nothing is replayed twice"
+
+
+def refused(house: House) -> float:
+    page = house.metrics.render().decode()
+    return sum(float(value) for value in re.findall(r"^fediviews_inbox_refused_total\{[^}]*\} (\S+)$", page, re.M))
 
 
 async def test_a_view_that_came_again_meanwhile_counts_once(database: Database, clock: ManualClock) -> None:

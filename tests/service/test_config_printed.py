@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from foundation.principal import Role
-from service.config import Config, GeoIp, LivekitKey, Peer, Secret, Storage, Token, Webhook
+from service.config import Config, GeoIp, LivekitKey, Peer, Secret, Storage, Token, Webhook, load_config
 from service.config.model import Livekit, Views
 from service.config.printed import HIDDEN, NOTHING, printed
 from service.config.shape import key_paths, section_of
@@ -47,6 +47,25 @@ def test_values_are_written_as_in_the_file() -> None:
     assert (found["webhooks"], found["geoip.headers"]) == (NOTHING, NOTHING)
     changed = {line.key for line in printed(Config(views=Views(viewer_lifetime_ms=90_000))) if not line.usual}
     assert changed == {"views.viewer_lifetime"}
+
+
+def test_what_the_file_does_not_say_does_not_stand_out(tmp_path: Path) -> None:
+    hook = "{url: https://hooks.example/in, key: main, secret: a-secret-of-32-characters-or-more, max_age: 2d}"
+    (tmp_path / "config.yaml").write_text(
+        "peers:\n  - {host: tube.example, totals: on}\n  - {host: b.example, follow: false}\n"
+        f"webhooks:\n  - {hook}\nviews: {{viewer_lifetime: 90s}}\n"
+    )
+    config = load_config(tmp_path / "config.yaml", {})
+    assert {line.key for line in printed(config) if not line.usual} == {
+        "peers[0].host",
+        "peers[0].totals",
+        "peers[1].host",
+        "webhooks[0].url",
+        "webhooks[0].key",
+        "webhooks[0].secret",
+        "webhooks[0].max_age",
+        "views.viewer_lifetime",
+    }
 
 
 def test_no_secret_is_in_it() -> None:

@@ -18,6 +18,7 @@ from foundation.principal import Role
 from service.app import Service
 from service.config import Config, Listen, Peer, Secret, Storage, Token, Webhook
 from service.dashboard.guard import ATTEMPTS, COOKIE
+from service.dashboard.return_to import own_page
 from service.dashboard.sessions import LIFE_MS
 from views.model import VideoDraft
 
@@ -118,11 +119,11 @@ async def test_without_a_session_every_page_and_form_leads_to_the_login(visit: O
     browser = await visit()
     for path in PAGES + AS_JSON:
         answer = await browser.get(path)
-        assert (answer.status, answer.url) == (200, "/admin/login"), path
+        assert (answer.status, answer.url.partition("?")[0]) == (200, "/admin/login"), path
         assert "Log out" not in answer.text
     for path in FORMS:
         answer = await browser.send(path, csrf=None, host="evil.example", verdict="block")
-        assert answer.url == "/admin/login", path
+        assert answer.url.partition("?")[0] == "/admin/login", path
     assert not browser.service.federation.peers.list_peers()
 
 
@@ -138,7 +139,7 @@ async def test_an_administrator_logs_in_and_out(visit: Open) -> None:
     assert (await browser.get("/admin/login")).url == "/admin"
     answer = await browser.send("/admin/logout")
     assert answer.url == "/admin/login"
-    assert (await browser.get("/admin/peers")).url == "/admin/login"
+    assert (await browser.get("/admin/peers")).url == "/admin/login?to=/admin/peers"
 
 
 @pytest.mark.parametrize("token", ["", "wrong", HOST_TOKEN, ADMIN + "x", "\x00", "ü" * 300])
@@ -177,11 +178,11 @@ async def test_a_session_ends_by_time_and_with_its_token(visit: Open, clock: Man
     clock.advance(LIFE_MS - 1)
     assert (await browser.get("/admin/videos")).url == "/admin/videos"
     clock.advance(1)
-    assert (await browser.get("/admin/videos")).url == "/admin/login"
+    assert (await browser.get("/admin/videos")).url == "/admin/login?to=/admin/videos"
     await browser.log_in()
     other = Token(name="chief", role=Role.ADMIN, value=Secret("another-admins-token"))
     browser.service.tokens.replace(browser.service.house.grants(Config(tokens=(other,))))
-    assert (await browser.get("/admin/videos")).url == "/admin/login"
+    assert (await browser.get("/admin/videos")).url == "/admin/login?to=/admin/videos"
 
 
 async def test_another_process_with_the_same_secret_takes_the_session(visit: Open) -> None:
@@ -194,7 +195,7 @@ async def test_another_process_with_the_same_secret_takes_the_session(visit: Ope
     assert answer.url == "/admin/peers"
     for broken in (cookie.value[:-2], cookie.value + "=", "fva1.", "fva1.a.b", "ü", cookie.value.replace(".", "..")):
         answer = await second.get("/admin/peers", Cookie=f"{COOKIE}={broken}")
-        assert answer.url == "/admin/login", broken
+        assert answer.url.partition("?")[0] == "/admin/login", broken
 
 
 async def test_forms_of_others_do_nothing(visit: Open) -> None:
@@ -288,6 +289,59 @@ async def test_row_110_what_others_said_is_text(visit: Open) -> None:
         assert "secret-in-a-query" not in answer.text
     assert HOSTILE in (await browser.get("/admin")).words
     assert HOSTILE in (await browser.get("/admin/inbox")).words
+
+
+async def test_a_page_that_cannot_be_shown_says_so(visit: Open) -> None:
+    browser = await visit()
+    await browser.log_in()
+    answer = await browser.get("/admin/videos?sort=zzz")
+    assert answer.status == 400
+    assert "That cannot be shown" in answer.words
+    assert "not done" not in answer.words
+
+
+async def test_the_login_leads_to_where_one_wanted_to_go(visit: Open) -> None:
+    browser = await visit()
+    asked = await browser.get("/admin/peers?search=a%26b")
+    assert asked.url == "/admin/login?to=/admin/peers?search%3Da%2526b"
+    browser.csrf = asked.csrf
+    wrong = await browser.send(asked.url, token="wrong")
+    assert wrong.status == 403
+    browser.csrf = wrong.csrf
+    assert (await browser.send(wrong.url, token=ADMIN)).url == "/admin/peers?search=a%26b"
+    assert (await browser.get("/admin/login?to=/admin/inbox")).url == "/admin/inbox"
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "https://evil.example/admin", "//evil.example", "/\\evil.example", "/admin//evil.example", "/admin/../healthz",
+        "/admin/%2e%2e/healthz", "/administrator", "/admin@evil.example", "javascript:alert(1)", "/admin/login",
+        "/admin/logout", "/admin\r\nSet-Cookie: a=b", "/admin/peers?" + "x" * 600, "", "admin", "/admin/peers#a",
+        "/admin/peers\u2028", "/admin/now.json",
+    ],
+)  # fmt: skip
+def test_nobody_is_led_away_after_the_login(to: str) -> None:
+    assert own_page(to) == "/admin"
+
+
+async def test_a_slash_too_many_leads_to_the_page(visit: Open) -> None:
+    browser = await visit()
+    await browser.log_in()
+    kept = await browser.service.views.catalog.put_local(VideoDraft(UUID, "A board meeting", 60))
+    assert isinstance(kept, tuple)
+    for path, page in (
+        ("/admin/", "/admin"),
+        ("/admin/peers/?search=a%26b", "/admin/peers?search=a%26b"),
+        ("/stats/", "/stats"),
+        (f"/w/{UUID}/", f"/w/{UUID}"),
+    ):
+        async with browser.http.get(browser.service.url + path, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (308, page)
+        assert (await browser.get(path)).status == 200
+    for path in ("//evil.example/", "/admin//evil.example/", "/stats//", "/nothing/", "/%2F%2Fevil.example/", "/w//"):
+        async with browser.http.get(browser.service.url + path, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers.get("Location")) == (404, None), path
 
 
 @pytest.mark.parametrize("query", ["page=0", "page=-1", "page=99999999999", "page=x", "search=%00", "search=%ff%fe"])

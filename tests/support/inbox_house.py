@@ -210,7 +210,7 @@ class House:
             clock=clock,
             metrics=self.metrics,
         )
-        self.replay = QuarantineReplay(self.quarantine, self.pipeline.apply, self.peers.may_speak)
+        self.replay = QuarantineReplay(self.quarantine, self.pipeline.judge_again, self.peers.may_speak)
 
     async def start(self) -> House:
         await self.peers.load()
