@@ -116,7 +116,7 @@ async def read_body(request: web.BaseRequest, limit: int, *, deadline_ms: int = 
     length is announced, else as soon as it is exceeded), ``slow_body`` (408), ``body_incomplete`` (400).
     """
     headers = request.headers
-    if "Content-Encoding" in headers and headers["Content-Encoding"].strip().lower() not in ("", "identity"):
+    if "Content-Encoding" in headers and not all(map(_is_plain, headers.getall("Content-Encoding"))):
         return Refused("content_encoding", "compressed bodies are not taken", 415)
     stream = request.content
     try:
@@ -133,6 +133,10 @@ async def read_body(request: web.BaseRequest, limit: int, *, deadline_ms: int = 
         return Refused("slow_body", "the body did not arrive in time", 408)
     except (aiohttp.ClientError, web.RequestPayloadError, HttpProcessingError, OSError):
         return Refused("body_incomplete", "the body ended early or is malformed", 400)
+
+
+def _is_plain(coding: str) -> bool:
+    return coding.strip().lower() in ("", "identity")
 
 
 async def _read_stream(stream: aiohttp.StreamReader, limit: int) -> bytes | Refused:

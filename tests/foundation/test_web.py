@@ -245,6 +245,16 @@ CHUNKED = "Transfer-Encoding: chunked\r\n"
             (415, "content_encoding"),
         ),
         ("Content-Length: 5\r\nContent-Encoding: identity, br\r\n", (b"hello",), (415, "content_encoding")),
+        # every line counts, whichever comes first
+        *(
+            (f"Content-Length: 5\r\nContent-Encoding: {first}\r\nContent-Encoding: {then}\r\n", (b"hello",), answer)
+            for first, then, answer in (
+                ("identity", "gzip", (415, "content_encoding")),
+                ("gzip", "identity", (415, "content_encoding")),
+                ("", "gzip", (415, "content_encoding")),
+                ("identity", "Identity", (200, "5")),
+            )
+        ),
     ],
 )
 async def test_bodies(server: TestServer, head: str, parts: tuple[bytes, ...], answer: tuple[int, str]) -> None:

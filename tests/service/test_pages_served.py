@@ -15,7 +15,7 @@ from foundation.clock import ManualClock
 from foundation.principal import Role
 from foundation.shedding import Load
 from service.app import Service
-from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Secret, Site, Storage, Token, Views
+from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Rate, Secret, Site, Storage, Token, Views
 from service.config.values import parse_origin
 
 BLOG, ORIGIN = "blog.example", "https://blog.example"
@@ -69,7 +69,7 @@ Build = Callable[..., Awaitable[Web]]
 async def build(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Build]:
     opened: list[Any] = []
 
-    async def make(**pages: Any) -> Web:
+    async def make(rate_limit: Rate | None = None, **pages: Any) -> Web:
         sites = (
             Site(host=BLOG, origins=(parse_origin(ORIGIN),)),
             Site(host="shop.example:8443"),
@@ -77,7 +77,7 @@ async def build(tmp_path: Path, clock: ManualClock) -> AsyncIterator[Build]:
         config = Config(
             listen=Listen(port=0),
             storage=Storage(directory=tmp_path / "data"),
-            views=Views(rate_limit=None),
+            views=Views(rate_limit=rate_limit),
             tokens=(
                 Token(name="admin", role=Role.ADMIN, value=Secret(TOKEN)),
                 Token(name="reader", role=Role.STATS, value=Secret(READER)),
@@ -172,6 +172,18 @@ async def test_a_picture_where_no_script_runs(build: Build) -> None:
         "/other": "Another",
         "/mail": None,
     }
+
+
+async def test_a_picture_takes_of_what_reports_have_and_not_of_what_readers_have(build: Build) -> None:
+    web = await build(Rate(2, 10_000))
+    asked = [(await web.ask("GET", f"/api/v1/pages/stats?site={BLOG}"))[0] for _ in range(3)]
+    assert asked == [200, 200, 429]
+    for _ in range(2):
+        assert (await web.ask("GET", f"/b.gif?site={BLOG}&path=/"))[0] == 200
+    status, _, headers = await web.ask("GET", f"/b.gif?site={BLOG}&path=/")
+    assert (status, headers["X-Stats"], headers["Content-Type"]) == (429, "refused: rate_limited", "image/gif")
+    assert 1 <= int(headers["Retry-After"]) <= 10
+    assert (await web.ask("POST", "/api/v1/pages/views", {"site": BLOG, "path": "/"}))[0] == 429
 
 
 async def test_visitors_come_read_and_go(build: Build) -> None:

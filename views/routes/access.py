@@ -56,12 +56,13 @@ class Access:
             "fediviews_rest_throttled", "REST requests answered 429 because their client sent too many."
         )
 
-    def throttle(self, request: web.BaseRequest, address: str) -> Refused | None:
+    def throttle(self, request: web.BaseRequest, address: str, *, reports: bool = False) -> Refused | None:
         """Count the request against its client; host and admin tokens are above the limit (PeerTube: moderators).
 
         What only asks is counted apart: pages that show a number take nothing from the players behind their address.
+        ``reports``: it says something although its method only asks.
         """
-        limiter = self._reading if request.method in _READING else self._limiter
+        limiter = self._reading if request.method in _READING and not reports else self._limiter
         if limiter is None:
             return None
         wait_s = limiter.hit(_network_key(address))

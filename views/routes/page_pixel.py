@@ -34,7 +34,7 @@ class PagePixel:
 
     async def pixel(self, request: web.Request) -> web.Response:
         address = self._desk.access.address(request)
-        limited = self._desk.access.throttle(request, address)
+        limited = self._desk.access.throttle(request, address, reports=True)
         if limited is not None:
             return self._refuse(limited)
         referer = request.headers.get(hdrs.REFERER)
@@ -52,7 +52,10 @@ class PagePixel:
 
     def _refuse(self, verdict: Refused) -> web.Response:
         self._desk.not_taken(verdict.status)
-        return _picture(verdict.status, f"refused: {verdict.reason}")
+        picture = _picture(verdict.status, f"refused: {verdict.reason}")
+        if verdict.retry_after_s is not None:
+            picture.headers[hdrs.RETRY_AFTER] = str(verdict.retry_after_s)
+        return picture
 
 
 def _picture(status: int, word: str) -> web.Response:
