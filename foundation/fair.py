@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ class FairStore(Generic[V]):
     """Things by number that cost at most ``bound`` together.
 
     Nobody loses anything to a group that has more than its own: whoever fills it drives out what it brought itself.
+    Where things are said to be of a part ``within`` their group, the same holds among its parts.
     """
 
     def __init__(self, bound: int) -> None:
@@ -29,14 +31,17 @@ class FairStore(Generic[V]):
         self._things: OrderedDict[int, _Kept[V]] = OrderedDict()
         self._groups: dict[str, OrderedDict[int, None]] = {}
         self._weights: dict[str, int] = {}
+        self._parts: dict[str, FairStore[None]] = {}
         # Weights as they were at some time; what is no longer true is passed over.
         self._heaviest: list[tuple[int, int, str]] = []
         self.cost = 0
 
-    def add(self, number: int, thing: V, group: str = "", cost: int = 1) -> list[int]:
+    def add(self, number: int, thing: V, group: str = "", cost: int = 1, within: str | None = None) -> list[int]:
         """Keep a thing under a new number; the numbers of what had to go for it, maybe itself."""
         self._things[number] = _Kept(thing, group, cost)
         self._groups.setdefault(group, OrderedDict())[number] = None
+        if within is not None:
+            self._parts.setdefault(group, FairStore(sys.maxsize)).add(number, None, within, cost)
         self._weigh(group, cost)
         gone = []
         while self.cost > self._bound:
@@ -51,6 +56,11 @@ class FairStore(Generic[V]):
         if kept is None:
             return None
         del self._groups[kept.group][number]
+        parts = self._parts.get(kept.group)
+        if parts is not None:
+            parts.pop(number)
+            if not parts:
+                del self._parts[kept.group]
         self._weigh(kept.group, -kept.cost)
         return kept.thing
 
@@ -84,5 +94,6 @@ class FairStore(Generic[V]):
         while True:
             rank = self._heaviest[0]
             if rank[2] in self._groups and rank == self._rank(rank[2]):
-                return rank[1]
+                parts = self._parts.get(rank[2])
+                return rank[1] if parts is None else parts._oldest_of_the_heaviest()
             heapq.heappop(self._heaviest)

@@ -116,7 +116,7 @@ class Pipeline:
         if refusal is None and request.content_type not in CONTENT_TYPES:
             refusal = Refused(InboxReason.CONTENT_TYPE, "send application/activity+json", 415)
         if refusal is not None:
-            self._quarantine.add(refusal)
+            self._quarantine.add(refusal, address=address)
             return refusal
         shedding = self._shedding if self._shedding is not None and self._shedding.busy else None
         refusal = None if shedding is None else shedding.at_the_door()
@@ -124,7 +124,7 @@ class Pipeline:
             return refusal
         body = await read_body(request, self._limits.max_body_bytes, deadline_ms=self._limits.body_timeout_ms)
         if isinstance(body, Refused):
-            self._quarantine.add(body)
+            self._quarantine.add(body, address=address)
             return body
         refusal = None if shedding is None else await shedding.unproven(body)
         if refusal is not None:
@@ -143,17 +143,17 @@ class Pipeline:
         signed = SignedRequest(request.method, request.raw_path, tuple(request.headers.items()), body)
         inspected = inspect(signed, self._profile, received_ms)
         if isinstance(inspected, Refused):
-            self._quarantine.add(inspected)
+            self._quarantine.add(inspected, address=address)
             return inspected
         claimed = authority_of_known(inspected.key_id) or UNKNOWN_HOST
         refusal = self._peers.may_speak(claimed) if claimed else None
         if refusal is not None:
-            self._quarantine.add(refusal, host=claimed)
+            self._quarantine.add(refusal, host=claimed, address=address)
             return refusal
         verdict = await self._keys.verify(inspected, address)
         if isinstance(verdict, Refused):
             refusal = self._judge_farewell(verdict, body)
-            self._quarantine.add(refusal, host=claimed)
+            self._quarantine.add(refusal, host=claimed, address=address)
             return refusal
         host = authority_of_known(verdict.actor) or claimed
         refusal = self._quotas.host(host) or self._peers.may_speak(host)

@@ -6,24 +6,32 @@ What a proven sender said is held besides, in memory only, where another rule wo
 from __future__ import annotations
 
 import heapq
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from itertools import islice
 
 import msgspec
 from prometheus_client import Counter
 
 from federation.vocabulary import Activity
+from foundation.addresses import neighbourhood_key
 from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.fair import FairStore
 from foundation.metrics import Metrics
+from foundation.ratelimit import WindowLimiter
 from inbox.reasons import REPLAYABLE
 from inbox.sender import Sender
 
 MAX_TEXT = 200
 """Longest piece of foreign text an entry keeps, in characters."""
 UNKNOWN_HOST = ""
+
+NOTED_ONCE_MS = 60_000
+MAX_NOTED = 20_000
+"""Of whom it is remembered that it was noted; who was longest silent may be noted again."""
 
 _OVERHEAD_BYTES = 500
 """What holding a message costs beside its text."""
@@ -59,8 +67,11 @@ class Quarantine:
     what nobody proved to have said, what a proven host said, and that of it which is held for a replay. Messages are
     held up to ``max_bytes`` together; beyond it the oldest can no longer be replayed.
 
-    What is proven is kept fairly: in a ring that is full, and where too many bytes are held, the party with the most
-    loses its oldest. ``party_of(host)`` names the hosts that are one party.
+    All are kept fairly. In a ring that is full, and where too many bytes are held, the party with the most loses its
+    oldest; ``party_of(host)`` names the hosts that are one party. Of what nobody proved it is the network it came from
+    (/24, IPv6 /48; known by a hash whose key dies with the process) with the most, and there the claimed host's party.
+
+    Of what was too much (429) one is noted in `NOTED_ONCE_MS` for each network, host and reason; all are in the metric.
     """
 
     def __init__(
@@ -78,6 +89,8 @@ class Quarantine:
         self._held: FairStore[Held] = FairStore(max_bytes)
         self._max_bytes = max_bytes
         self._party_of = party_of
+        self._key = secrets.token_bytes(16)
+        self._noted: WindowLimiter[tuple[str, str, str]] = WindowLimiter(clock, 1, NOTED_ONCE_MS, MAX_NOTED)
         self._clock = clock
         self._number = 0
         self._refusals: Counter = metrics.counter(
@@ -85,10 +98,21 @@ class Quarantine:
         )
         metrics.gauge_from("fediviews_quarantine_held_bytes", "Messages held for a replay", lambda: self._held.cost)
 
-    def add(self, refusal: Refused, *, host: str = UNKNOWN_HOST, verified: bool = False, kind: str = "") -> None:
-        """Note a refusal or a drop."""
+    def add(
+        self,
+        refusal: Refused,
+        *,
+        host: str = UNKNOWN_HOST,
+        verified: bool = False,
+        kind: str = "",
+        address: str = "",
+    ) -> None:
+        """Note a refusal or a drop; ``address`` is the client's, and not kept."""
         self._count(refusal)
-        self._note(self._proven if verified else self._unproven, refusal, host, verified, kind)
+        network = "" if verified else self._network(address)
+        if refusal.status == 429 and self._noted.hit((network, host[:MAX_TEXT], str(refusal.reason))) is not None:
+            return
+        self._note(self._proven if verified else self._unproven, refusal, host, verified, kind, network)
 
     def hold(self, refusal: Refused, activity: Activity, sender: Sender, *, instead_of: int | None = None) -> None:
         """Note a drop of a proven sender, and keep what it said where a replay may take it.
@@ -156,8 +180,14 @@ class Quarantine:
     def _count(self, refusal: Refused) -> None:
         self._refusals.labels(str(refusal.reason)).inc()
 
-    def _note(self, ring: FairStore[Entry], refusal: Refused, host: str, verified: bool, kind: str) -> None:
+    def _network(self, address: str) -> str:
+        return blake2b(neighbourhood_key(address).encode(), digest_size=8, key=self._key).hexdigest()
+
+    def _note(
+        self, ring: FairStore[Entry], refusal: Refused, host: str, verified: bool, kind: str, network: str = ""
+    ) -> None:
         self._number += 1
+        party = self._party_of(host)
         gone = ring.add(
             self._number,
             Entry(
@@ -170,7 +200,8 @@ class Quarantine:
                 _one_line(refusal.detail),
                 refusal.status,
             ),
-            self._party_of(host) if verified else UNKNOWN_HOST,
+            party if verified else network,
+            within=None if verified else party,
         )
         for number in gone:
             self._held.pop(number)

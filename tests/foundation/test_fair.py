@@ -55,3 +55,16 @@ def test_whoever_has_no_more_than_a_fair_share_loses_nothing(steps: list[tuple[s
             del kept[lost]
         assert store.cost == sum(cost for _, cost in kept.values()) <= BOUND
         assert list(store.newest()) == list(reversed(kept.values()))
+
+
+def test_within_a_group_the_largest_part_loses_first() -> None:
+    store: FairStore[str] = FairStore(4)
+    store.add(1, "quiet", "network", within="quiet.example")
+    for number in range(2, 9):
+        store.add(number, "loud", "network", within="loud.example")
+    store.add(9, "other", "elsewhere", within="loud.example")
+    assert list(store.newest()) == ["other", "loud", "loud", "quiet"]
+    assert store.pop(1) == "quiet"
+    store.add(10, "loud", "network", within="loud.example")
+    store.add(11, "loud", "network", within="loud.example")
+    assert list(store.newest()) == ["loud", "loud", "other", "loud"]

@@ -115,3 +115,35 @@ def test_what_is_forgotten_while_it_is_judged_is_not_held_on(clock: ManualClock,
     ring.put_back(number, taken)
     assert not ring.holds(number)
     assert metrics.registry.get_sample_value("fediviews_quarantine_held_bytes") == 0
+
+
+def test_junk_of_one_network_drives_out_nobody_elses_refusals(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(20, clock, metrics)
+    ring.add(Refused("wrong_signature", "", 401), host="honest.example", address="192.0.2.7")
+    for number in range(1_600):
+        address = f"198.51.100.{number % 256}" if number % 2 else f"2001:db8:7:{number:x}::1"
+        ring.add(Refused("no_signature", "", 401), host=f"{number}.evil.example", address=address)
+    assert len(ring) == 20
+    assert [entry.reason for entry in ring.newest(9, host="honest.example")] == ["wrong_signature"]
+
+
+def test_behind_one_proxy_the_loudest_claimed_host_loses(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(20, clock, metrics)
+    ring.add(Refused("wrong_signature", "", 401), host="honest.example", address="127.0.0.1")
+    for _ in range(1_600):
+        ring.add(Refused("no_signature", "", 401), address="127.0.0.1")
+    assert len(ring.newest(9, host="honest.example")) == 1
+
+
+def test_what_is_too_much_is_counted_and_noted_once(clock: ManualClock, metrics: Metrics) -> None:
+    ring = Quarantine(20, clock, metrics)
+    for number in range(100):
+        ring.add(Refused("too_many_requests", "", 429), address=f"192.0.2.{number}")
+        ring.add(Refused("too_many_requests", "", 429), host="loud.example", verified=True)
+    assert len(ring) == 2
+    assert metrics.registry.get_sample_value("fediviews_inbox_refused_total", {"reason": "too_many_requests"}) == 200
+    clock.advance(60_000)
+    ring.add(Refused("too_many_requests", "", 429), address="192.0.2.1")
+    ring.add(Refused("too_many_requests", "", 429), address="203.0.113.1")
+    assert len(ring) == 4
+    assert "192.0.2" not in repr(vars(ring))
