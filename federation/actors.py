@@ -32,6 +32,10 @@ _MAX_ATTRIBUTED = 10
 _MAX_MULTIKEYS = 4
 
 
+Onward = Callable[[str], None]
+"""Hears the authority that a redirect leads to, before it is asked; FetchFailed when it must not be."""
+
+
 class HttpAnswer(Protocol):
     """What is read of an answer, as of :class:`foundation.http.HttpResponse`. ``url``, canonical, is where it came from
     in the end."""
@@ -57,6 +61,7 @@ class HttpGetter(Protocol):
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         max_bytes: int | None = None,
+        onward: Onward | None = None,
     ) -> HttpAnswer: ...
 
 
@@ -91,10 +96,23 @@ class ActorDocument(msgspec.Struct, frozen=True):
 class ActorClient:
     """Fetches actors with GETs that are signed as the host takes it (``signing``), always alike (``sign``), or not."""
 
-    def __init__(self, http: HttpGetter, sign: Sign | None = None, *, signing: AskSigned | None = None) -> None:
+    def __init__(
+        self,
+        http: HttpGetter,
+        sign: Sign | None = None,
+        *,
+        signing: AskSigned | None = None,
+        onward: Onward | None = None,
+    ) -> None:
         self._http = http
         self._sign = sign
         self._signing = signing
+        self._onward = onward
+
+    async def fetch_key_owner(self, url: str, onward: Onward) -> ActorDocument | Refused:
+        """As ``fetch_actor``; ``onward`` is asked about each other host that redirects lead to."""
+        client = ActorClient(self._http, self._sign, signing=self._signing, onward=onward)
+        return await client.fetch_actor(url)
 
     async def fetch_actor(self, url: str) -> ActorDocument | Refused:
         """The actor at an actor's URL or a key's, in at most two requests.
@@ -160,7 +178,7 @@ class ActorClient:
         return members, answer.url
 
     async def _get(self, url: str, sign: Sign | None) -> HttpAnswer:
-        return await self._http.get(url, accept=ACCEPT, sign=sign, max_bytes=MAX_BYTES)
+        return await self._http.get(url, accept=ACCEPT, sign=sign, max_bytes=MAX_BYTES, onward=self._onward)
 
 
 def read_actor(members: Mapping[str, Any]) -> ActorDocument | Refused:

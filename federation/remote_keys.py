@@ -23,7 +23,7 @@ from federation.signatures.reasons import SignatureReason
 from federation.signatures.verifier import Inspected, Verdict, Verified, check
 from foundation.addresses import network_key
 from foundation.clock import Clock
-from foundation.errors import Refused
+from foundation.errors import FetchFailed, Refused
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowLimiter
 from foundation.urls import authority
@@ -32,7 +32,7 @@ from foundation.urls import authority
 class ActorFetcher(Protocol):
     """Where the documents behind keyIds come from; see :class:`federation.actors.ActorClient`."""
 
-    async def fetch_actor(self, url: str) -> ActorDocument | Refused: ...
+    async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused: ...
 
 
 @dataclass(slots=True)
@@ -213,10 +213,16 @@ class KeyCache:
         return outcome
 
     async def _fetch(self, name: str) -> RemoteKey | Refused:
-        document = await self._fetcher.fetch_actor(name)
+        document = await self._fetcher.fetch_key_owner(name, self._may_go_on)
         if isinstance(document, Refused):
             return document
         return key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=self._clock.now_ms())
+
+    def _may_go_on(self, host: str) -> None:
+        """Whether a redirect may lead to this host: it is asked in our name, whoever sent us there."""
+        refusal = self._may_fetch(host) or self._fetches.charge_hop(host)
+        if refusal is not None:
+            raise FetchFailed("redirect_refused", refusal.reason)
 
     async def _recall(self, name: str) -> None:
         """Take a kept key into memory, with the rest of the time that it would have had there."""

@@ -39,10 +39,13 @@ from foundation.http_response import HttpResponse, Write, pass_on_document, read
 from foundation.metrics import Metrics
 from foundation.urls import WebUrl, parse_url
 
-__all__ = ["REASONS", "HttpClient", "HttpResponse", "Sign"]
+__all__ = ["REASONS", "HttpClient", "HttpResponse", "Onward", "Sign"]
 
 #: (method, URL as sent, body) -> the headers that sign it; called anew for every hop.
 Sign = Callable[[str, str, bytes], Mapping[str, str]]
+
+#: Hears the authority that a redirect leads to; FetchFailed when it must not be asked.
+Onward = Callable[[str], None]
 
 _Read = Callable[[aiohttp.ClientResponse], Awaitable[bytes]]
 
@@ -118,14 +121,16 @@ class HttpClient:
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         max_bytes: int | None = None,
+        onward: Onward | None = None,
     ) -> HttpResponse:
         """Fetch a document, following at most ``max_redirects`` redirects, each checked and signed like the first.
 
-        ``max_bytes`` overrides ``max_document_bytes``. Raises `FetchFailed`.
+        ``max_bytes`` overrides ``max_document_bytes``. ``onward`` is told the authority that a redirect to another one
+        leads to before anything is sent there, and may raise `FetchFailed`. Raises `FetchFailed`.
         """
         limit = self._max_bytes if max_bytes is None else max_bytes
         read = partial(read_document, limit=limit)
-        return await self._bounded("GET", self._get(url, {**(headers or {}), "Accept": accept}, sign, read))
+        return await self._bounded("GET", self._get(url, {**(headers or {}), "Accept": accept}, sign, read, onward))
 
     async def download(self, url: str, write: Write, *, accept: str, max_bytes: int) -> HttpResponse:
         """Like ``get``, but the document goes to ``write`` as it comes, and the answer's ``body`` is empty.
@@ -180,7 +185,9 @@ class HttpClient:
             if count is not None:
                 count.inc()
 
-    async def _get(self, url: str, headers: Mapping[str, str], sign: Sign | None, read: _Read) -> HttpResponse:
+    async def _get(
+        self, url: str, headers: Mapping[str, str], sign: Sign | None, read: _Read, onward: Onward | None = None
+    ) -> HttpResponse:
         target = self._checked(url)
         for _ in range(self._max_redirects + 1):
             answer = await self._exchange("GET", target, b"", headers, sign, read)
@@ -190,6 +197,8 @@ class HttpClient:
             if target.scheme == "https" and following.scheme != "https":
                 raise FetchFailed("redirect_refused", "from https to http")
             if following.authority != target.authority:
+                if onward is not None:
+                    onward(following.authority)
                 headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
             target = following
         raise FetchFailed("too_many_redirects", f"more than {self._max_redirects}")

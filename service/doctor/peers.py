@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from federation.actors import ActorClient, HttpGetter
 from federation.signatures.signer import Sign
 from foundation.errors import FetchFailed, Refused
-from foundation.http import HttpClient
+from foundation.http import HttpClient, Onward
 from foundation.http_response import HttpResponse
 from outbox.discovery import Discovery
 from service.config import Peer
@@ -40,9 +40,12 @@ class _Noting:
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         max_bytes: int | None = None,
+        onward: Onward | None = None,
     ) -> HttpResponse:
         try:
-            answer = await self._http.get(url, accept=accept, headers=headers, sign=sign, max_bytes=max_bytes)
+            answer = await self._http.get(
+                url, accept=accept, headers=headers, sign=sign, max_bytes=max_bytes, onward=onward
+            )
         except FetchFailed as failure:
             self.failure = failure
             raise

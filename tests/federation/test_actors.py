@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,7 @@ class Web:
         headers: Mapping[str, str] | None = None,
         sign: Sign | None = None,
         max_bytes: int | None = None,
+        onward: Callable[[str], None] | None = None,
     ) -> Answer:
         assert accept == ACCEPT
         assert max_bytes == 1_000_000

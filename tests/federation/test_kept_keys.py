@@ -55,7 +55,7 @@ class Process:
         self.kept = KeptKeys(database, clock, metrics, limit=limit, max_age_ms=2 * TTL_MS, shared=shared)
         self.cache = KeyCache(clock, self, metrics, kept=self.kept, **options)
 
-    async def fetch_actor(self, url: str) -> ActorDocument | Refused:
+    async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused:
         self.asked.append(url)
         return self.answer
 

@@ -97,3 +97,42 @@ async def test_an_unsigned_fetch_is_turned_away(
     assert isinstance(refusal, Refused)
     assert refusal.reason == "key_unavailable"
     assert [verdict.reason for verdict in peer.verdicts if isinstance(verdict, Refused)] == ["no_signature"]
+
+
+async def test_redirects_lead_to_nobody_more_often_than_its_keys_are_fetched(
+    http: HttpClient, clock: ManualClock, metrics: Metrics
+) -> None:
+    asked: list[str] = []
+
+    async def victim(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=404)
+
+    async def away(request: web.Request) -> web.Response:
+        raise web.HTTPFound(f"http://127.0.0.9:{servers[0].port}/x")
+
+    servers = []
+    for number in range(5):
+        app = web.Application()
+        app.router.add_get("/{name}", away if number else victim)
+        servers.append(TestServer(app, host=f"127.0.{number}.9"))
+        await servers[-1].start_server()
+    blocked = Refused("blocked", "", 403)
+    keys = KeyCache(
+        clock,
+        ActorClient(http),
+        metrics,
+        KeyPolicy(allow_http=True, fetches_per_minute=6),
+        may_fetch=lambda host: blocked if host.startswith("127.0.0.9") and barred else None,
+    )
+    barred = True
+    for server in servers[1:]:
+        assert isinstance(await keys.get(f"http://{server.host}:{server.port}/first"), Refused)
+    assert not asked, "policy holds wherever a redirect leads"
+    barred = False
+    for server in servers[1:]:
+        for name in range(5):
+            assert isinstance(await keys.get(f"http://{server.host}:{server.port}/{name}"), Refused)
+    assert len(asked) == 6
+    for server in servers:
+        await server.close()

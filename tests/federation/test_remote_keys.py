@@ -43,7 +43,7 @@ class Fetcher:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def fetch_actor(self, url: str) -> ActorDocument | Refused:
+    async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused:
         self.asked.append(url)
         answer = self.answer
         await self.gate.wait()
