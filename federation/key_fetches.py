@@ -20,7 +20,7 @@ from foundation.clock import Clock
 from foundation.errors import Refused
 from foundation.metrics import Metrics
 from foundation.ratelimit import WindowCounter, WindowLimiter
-from foundation.sites import site_of
+from foundation.sites import provider_of, site_of
 
 _MAX_HOSTS = 10_000
 _MINUTE_MS = 60_000
@@ -46,10 +46,12 @@ class KeyFetches:
     """The bounds of :class:`KeyPolicy`.
 
     A *network* is a client's /24 (IPv6: /48). Of one host, ``fetches_per_minute`` for strangers and as many again for
-    acquaintances; of a whole site, for strangers ``hosts_per_site`` times that. For one network a third of what one
-    host has goes to a site, what leads to a verified signature aside.
+    acquaintances; of a whole site, for strangers ``hosts_per_site`` times that, of all sites of a provider
+    ``hosts_per_provider`` times. For one network a third of what one host has goes to a site, what leads to a verified
+    signature aside. A redirect to another host is charged to that one, as strangers'.
 
-    At once, ``max_in_flight``: ``max_in_flight_of_site`` from one site, ``max_in_flight_for_network`` for one network.
+    At once, ``max_in_flight``: ``max_in_flight_of_site`` from one site, ``max_in_flight_of_provider`` from
+    the sites of one provider, ``max_in_flight_for_network`` for one network.
     A site that left us waiting has one until it answers, a network that named two of them as many as a site.
     Acquaintances have ``max_reserved`` more.
 
@@ -67,7 +69,9 @@ class KeyFetches:
         self._origins = origins
         few, per_minute = policy.max_in_flight_of_site, policy.fetches_per_minute
         self._strangers = Places(
-            policy.max_in_flight, (few, policy.max_in_flight_for_network, 1, few), policy.patience_ms
+            policy.max_in_flight,
+            (few, policy.max_in_flight_for_network, 1, few, policy.max_in_flight_of_provider),
+            policy.patience_ms,
         )
         self._reserve = Places(policy.max_reserved, (policy.max_reserved_of_host,), policy.patience_ms)
         self._direct = Places(policy.max_direct, (2, few, 1), policy.patience_ms)
@@ -75,6 +79,9 @@ class KeyFetches:
         self._of_strangers: WindowLimiter[str] = WindowLimiter(clock, per_minute, _MINUTE_MS, _MAX_HOSTS)
         self._of_sites: WindowLimiter[str] = WindowLimiter(
             clock, per_minute * policy.hosts_per_site, _MINUTE_MS, _MAX_HOSTS
+        )
+        self._of_providers: WindowLimiter[str] = WindowLimiter(
+            clock, per_minute * max(policy.hosts_per_site, policy.hosts_per_provider), _MINUTE_MS, _MAX_HOSTS
         )
         self._of_known: WindowLimiter[str] = WindowLimiter(clock, per_minute, _MINUTE_MS, _MAX_HOSTS)
         self._of_direct: WindowLimiter[str] = WindowLimiter(
@@ -115,7 +122,7 @@ class KeyFetches:
         groups = self._groups(site, network)
         if self._strangers.take(*groups):
             return _held(lambda: self._strangers.leave(*groups))
-        _, _, hanging, slow = groups
+        _, _, hanging, slow, _ = groups
         if direct and self._direct.take(site, network, hanging):
             return _held(lambda: self._direct.leave(site, network, hanging))
         starved = network is not None and not self._strangers.held_by(_NETWORK, network)
@@ -136,12 +143,25 @@ class KeyFetches:
         if spent is None:
             self._of_strangers.hit(host)
             self._of_sites.hit(site)
+            self._of_providers.hit(provider_of(host))
         elif not (direct and self._of_direct.hit(host) is None) and not self._is_newcomer(site, network):
             self._turned_away[spent.bound].inc()
             return _refusal(spent.detail, 429, spent.wait_s)
         if network is not None:
             self._wasted.see((site, network))
             self._wasted_lately.see((site, network))
+        return None
+
+    def charge_hop(self, host: str) -> Refused | None:
+        """Count that a fetch was sent on to another host, which nobody named; 429 when it must not be asked."""
+        site = site_of(host)
+        spent = self._spent(host, site, None)
+        if spent is not None:
+            self._turned_away[spent.bound].inc()
+            return _refusal(spent.detail, 429, spent.wait_s)
+        self._of_strangers.hit(host)
+        self._of_sites.hit(site)
+        self._of_providers.hit(provider_of(host))
         return None
 
     def was_worth_it(self, host: str, address: str | None) -> None:
@@ -164,10 +184,11 @@ class KeyFetches:
         if address:
             self._kept_waiting.see(neighbourhood_key(address))
 
-    def _groups(self, site: str, network: str | None) -> tuple[str | None, str | None, str | None, str | None]:
+    def _groups(self, site: str, network: str | None) -> tuple[str | None, ...]:
         hanging = site if self._hanging.get(site, 0) > self._clock.monotonic_ms() else None
         slow = network if network is not None and self._kept_waiting.seen(network) > 1 else None
-        return site, network, hanging, slow
+        provider = provider_of(site)
+        return site, network, hanging, slow, provider if provider != site else None
 
     def _is_newcomer(self, site: str, network: str | None) -> bool:
         if network is None or self._wasted_lately.seen((site, network)):
@@ -178,7 +199,9 @@ class KeyFetches:
         """What strangers have used up, if anything."""
         if network is not None and self._wasted.seen((site, network)) >= self._policy.wasted_per_minute:
             return _Spent("address", "too many unknown keys of this host from your network", _MINUTE_MS // 1000)
-        wait_s = self._of_strangers.peek(host) or self._of_sites.peek(site)
+        wait_s = (
+            self._of_strangers.peek(host) or self._of_sites.peek(site) or self._of_providers.peek(provider_of(host))
+        )
         return None if wait_s is None else _Spent("host", "too many unknown keys of this host", wait_s)
 
 

@@ -40,8 +40,10 @@ class KeyPolicy:
     refetch_pause_ms: int = 10_000
     fetches_per_minute: int = 30
     hosts_per_site: int = 4
+    hosts_per_provider: int = 16
     max_in_flight: int = 64
     max_in_flight_of_site: int = 4
+    max_in_flight_of_provider: int = 16
     max_in_flight_for_network: int = 32
     max_reserved: int = 32
     max_reserved_of_host: int = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from foundation.clock import Clock
@@ -58,6 +59,65 @@ class WindowLimiter(Generic[K]):
             _, (ends_ms, _count) = self._windows.popitem(last=False)
             if ends_ms > now_ms:
                 self.evicted += 1
+
+
+@dataclass(slots=True)
+class _Shared:
+    ends_ms: int
+    count: int
+    of: dict[str, int]
+
+
+class SharedLimiter:
+    """At most ``limit`` hits per group in a window as of `WindowLimiter`, shared fairly by the group's members.
+
+    Where a group has used up its limit, a member that is below an equal share of it passes all the same: whoever took
+    more than that is refused first. So of n members come at most ``limit`` times ln(n) + 1 hits, and from more members
+    than ``limit`` nothing more. ``max_members`` of all groups are remembered; the group longest unheard goes first.
+    """
+
+    def __init__(self, clock: Clock, limit: int, window_ms: int, max_members: int = 100_000) -> None:
+        if limit < 1 or window_ms < 1 or max_members < 1:
+            raise ValueError("limit, window and number of members must be positive")
+        self._clock = clock
+        self._limit = limit
+        self._window_ms = window_ms
+        self._max_members = max_members
+        self._groups: OrderedDict[str, _Shared] = OrderedDict()
+        self._members = 0
+
+    def hit(self, group: str, member: str) -> int | None:
+        """Count one hit. None: it is within the limit; else the whole seconds, at least 1, until the window ends."""
+        wait_s = self.peek(group, member)
+        if wait_s is not None:
+            return wait_s
+        now_ms = self._clock.monotonic_ms()
+        window = self._groups.get(group)
+        if window is None or window.ends_ms <= now_ms:
+            self._members -= 0 if window is None else len(window.of)
+            window = self._groups[group] = _Shared(now_ms + self._window_ms, 0, {})
+        self._groups.move_to_end(group)
+        taken = window.of.get(member, 0)
+        window.of[member] = taken + 1
+        window.count += 1
+        if not taken:
+            self._members += 1
+            while self._members > self._max_members:
+                self._members -= len(self._groups.popitem(last=False)[1].of)
+        return None
+
+    def peek(self, group: str, member: str) -> int | None:
+        """What a hit would say, without counting one."""
+        window, now_ms = self._groups.get(group), self._clock.monotonic_ms()
+        if window is None or window.ends_ms <= now_ms or window.count < self._limit:
+            return None
+        taken = window.of.get(member, 0)
+        members = len(window.of) + (not taken)
+        return None if (taken + 1) * members <= self._limit else _seconds(window.ends_ms - now_ms)
+
+    def __len__(self) -> int:
+        """How many members are remembered."""
+        return self._members
 
 
 class WindowCounter(Generic[K]):

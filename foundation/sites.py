@@ -28,6 +28,16 @@ def site_of(authority: str) -> str:
     return _suffixes().privatesuffix(host) or host
 
 
+@lru_cache(maxsize=REMEMBERED)
+def provider_of(authority: str) -> str:
+    """What was registered below a suffix that a registry runs: whose customers the sites below it are, where there are
+    any. For most hosts it is their site."""
+    site = site_of(authority)
+    if "." not in site or site.endswith("/64") or parse_address(site) is not None:
+        return site
+    return _registries().privatesuffix(site) or site
+
+
 def _without_port(authority: str) -> str:
     host, colon, port = authority.rpartition(":")
     return host if colon and port.isdecimal() else authority
@@ -36,3 +46,8 @@ def _without_port(authority: str) -> str:
 @cache
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList()
+
+
+@cache
+def _registries() -> PublicSuffixList:
+    return PublicSuffixList(only_icann=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from federation.peers import PeerLimits
-from federation.peers.parties import Parties
+from federation.peers.parties import Circle, Parties
 from foundation.clock import Clock
 from foundation.distinct import DistinctLimiter
 from foundation.metrics import Metrics
@@ -42,10 +42,14 @@ class PeerQuotas:
         self._parties = parties
         self._new: WindowCounter[str] = WindowCounter(clock, MINUTE_MS, MAX_HOSTS)
         self._videos: DistinctLimiter[str] = DistinctLimiter(clock, most_videos, videos_within_ms, MAX_HOSTS)
-        # Wider, for many hosts together: in one limiter with the others every host would take so much room.
-        self._site_videos: DistinctLimiter[str] = DistinctLimiter(
-            clock, max(1, parties.limits.videos if parties else 1), videos_within_ms, MAX_HOSTS
-        )
+        # Wider ones, for many hosts together: in one limiter with the others every host would take so much room.
+        self._videos_of_many: dict[int, DistinctLimiter[str]] = {}
+        if parties is not None:
+            sizes = {parties.hosts_per_site: parties.limits, parties.hosts_per_provider: parties.provider_limits}
+            self._videos_of_many = {
+                hosts: DistinctLimiter(clock, max(1, limits.videos), videos_within_ms, MAX_HOSTS)
+                for hosts, limits in sizes.items()
+            }
         self._views: WindowCounter[tuple[str, int]] = WindowCounter(clock, HOUR_MS, MAX_PAIRS)
         above = metrics.counter(
             "fediviews_peer_quota_exceeded", "What peers sent above their quotas, by what became of it", ["outcome"]
@@ -59,37 +63,31 @@ class PeerQuotas:
         limits = self._limits_of(host)
         if self._new.seen(host) >= limits.new_viewers_per_minute:
             return False
-        thing, parties, party = hash((video, HOUR_MS)), self._parties, self._party_of(host)
-        if party is None or parties is None:
-            return self._videos.admits(host, thing, limits.videos)
-        if self._new.seen(party) >= parties.limits.new_viewers_per_minute:
+        circles = self._circles(host)
+        if any(self._new.seen(circle.name) >= circle.limits.new_viewers_per_minute for circle in circles):
             return False
+        thing = hash((video, HOUR_MS))
         # In this order: what is above the host's own quota takes nothing of what its neighbours share.
-        return self._videos.admits(host, thing, limits.videos) and self._site_videos.admits(
-            party, thing, parties.limits.videos
+        return self._videos.admits(host, thing, limits.videos) and all(
+            self._videos_of_many[circle.hosts].admits(circle.name, thing, circle.limits.videos) for circle in circles
         )
 
     def came(self, host: str) -> bool:
         """A viewer that counts has come. True: it may have been among the unverified ones before."""
         self._new.see(host)
-        party = self._party_of(host)
-        if party is not None:
-            self._new.see(party)
+        for circle in self._circles(host):
+            self._new.see(circle.name)
         return self._new.seen(UNVERIFIED + host) > 0
 
     def notes_unverified(self, host: str) -> bool:
         """Whether one more viewer that does not count is kept, to be shown apart: as many per minute as would count."""
-        source, party, parties = UNVERIFIED + host, self._party_of(host), self._parties
-        full = self._new.seen(source) >= max(1, self._limits_of(host).new_viewers_per_minute)
-        if party is not None and parties is not None:
-            most = max(1, parties.limits.new_viewers_per_minute)
-            full = full or self._new.seen(UNVERIFIED + party) >= most
-        if full:
+        sources = [(UNVERIFIED + host, self._limits_of(host))]
+        sources += [(UNVERIFIED + circle.name, circle.limits) for circle in self._circles(host)]
+        if any(self._new.seen(source) >= max(1, limits.new_viewers_per_minute) for source, limits in sources):
             self._dropped()
             return False
-        self._new.see(source)
-        if party is not None:
-            self._new.see(UNVERIFIED + party)
+        for source, _ in sources:
+            self._new.see(source)
         self._unverified()
         return True
 
@@ -97,21 +95,18 @@ class PeerQuotas:
 
     def counts_view(self, host: str, video: int) -> bool:
         """Whether one more counted view of this video is believed within this hour."""
-        believed = self._views.seen((host, video)) < self._limits_of(host).views_per_hour
-        party, parties = self._party_of(host), self._parties
-        if believed and party is not None and parties is not None:
-            believed = self._views.seen((party, video)) < parties.limits.views_per_hour
+        believed = self._views.seen((host, video)) < self._limits_of(host).views_per_hour and all(
+            self._views.seen((circle.name, video)) < circle.limits.views_per_hour for circle in self._circles(host)
+        )
         if not believed:
             self._dropped()
         return believed
 
     def counted(self, host: str, video: int) -> None:
         self._views.see((host, video))
-        party = self._party_of(host)
-        if party is not None:
-            self._views.see((party, video))
+        for circle in self._circles(host):
+            self._views.see((circle.name, video))
 
-    def _party_of(self, host: str) -> str | None:
-        """What it is part of; None where it stands alone."""
-        party = host if self._parties is None else self._parties.of(host)
-        return None if party == host else party
+    def _circles(self, host: str) -> tuple[Circle, ...]:
+        """What it is part of; none where it stands alone."""
+        return () if self._parties is None else self._parties.circles(host)

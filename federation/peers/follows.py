@@ -11,7 +11,7 @@ from federation.peers.model import Direction, Follower, FollowRecord, FollowStat
 from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
-from foundation.sites import site_of
+from foundation.sites import provider_of, site_of
 
 Apply = Callable[[], None]
 """To be called once, after the transaction was committed: it moves the picture in memory and tells the news."""
@@ -105,9 +105,9 @@ class Follows:
         """How many actors of a host follow us."""
         return self._hosts_in[host]
 
-    def followers_of_site(self, host: str) -> int:
-        """How many actors of all hosts of this one's site follow us."""
-        return self._sites_in[site_of(host)]
+    def followers_among(self, site: str) -> int:
+        """How many actors of all hosts of this site or provider follow us."""
+        return self._sites_in[site]
 
     def follower_count(self) -> int:
         return self._total_in
@@ -238,7 +238,8 @@ class Follows:
         self._hosts_in, self._hosts_out = hosts_in, hosts_out
         self._sites_in = Counter()
         for host, count in hosts_in.items():
-            self._sites_in[site_of(host)] += count
+            for owner in {site_of(host), provider_of(host)}:
+                self._sites_in[owner] += count
         self._total_in = hosts_in.total()
         self._actors = frozenset(record.actor for record in self._records.values())
         self._followers = tuple(Follower(host, inboxes[host]) for host in sorted(inboxes))

@@ -25,6 +25,7 @@ from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
+from foundation.sites import provider_of, site_of
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
@@ -38,7 +39,8 @@ class Peers:
 
     ``max_peers`` bounds the hosts kept in memory (listed, judged and following ones are the last to go),
     ``max_followers`` and ``max_followers_per_host`` the actors that may follow us. Of all hosts of a site that nobody
-    named here ``hosts_per_site`` times as much is believed as of one.
+    named here ``hosts_per_site`` times as much is believed as of one, of all sites of a provider ``hosts_per_provider``
+    times.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Peers:
         max_followers: int = 20_000,
         max_followers_per_host: int = 200,
         hosts_per_site: int = 4,
+        hosts_per_provider: int = 16,
         clock_skew_ms: int = 1_800_000,
         software_ttl_ms: int = 86_400_000,
     ) -> None:
@@ -72,7 +75,7 @@ class Peers:
         self.software = SoftwareBook(self._policies, self._known, clock, software_ttl_ms)
         self.verdicts = Verdicts(self._policies, database, events)
         self.verdicts.changed = self._forget_picture
-        self.parties = Parties(self._is_named, self._limits, hosts_per_site)
+        self.parties = Parties(self._is_named, self._limits, hosts_per_site, hosts_per_provider)
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""
@@ -118,9 +121,12 @@ class Peers:
         most = self._max_followers_per_host
         if full or self._follows.followers_of(host) >= most:
             return _TOO_MANY
-        alone = self._is_named(host)
-        of_site = 0 if alone else self._follows.followers_of_site(host)
-        return _TOO_MANY if of_site >= most * self.parties.hosts_per_site else None
+        circles = self.parties.circles(host)
+        crowded = any(
+            self._follows.followers_among(name) >= most * circle.hosts
+            for circle, name in zip(circles, (site_of(host), provider_of(host)), strict=False)
+        )
+        return _TOO_MANY if crowded else None
 
     def accepts(self, host: str, kind: str) -> bool:
         """Whether ``viewers`` | ``views`` | ``totals`` | ``announces`` are taken from a host that may speak."""

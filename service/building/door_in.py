@@ -115,8 +115,7 @@ def entrance(
             clock,
             federation.peer_requests.limit,
             federation.peer_requests.window_ms,
-            party_of=parties.of,
-            hosts_per_site=parties.hosts_per_site,
+            parties.circles,
         ),
         quarantine=quarantine,
         limits=Limits(

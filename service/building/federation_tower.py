@@ -116,6 +116,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         own_host=identity.authority,
         max_peers=federation.max_peers,
         hosts_per_site=federation.hosts_per_site,
+        hosts_per_provider=federation.hosts_per_provider,
         clock_skew_ms=federation.clock_skew_ms,
         software_ttl_ms=federation.software_ttl_ms,
     )
@@ -131,6 +132,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         max_negative=federation.key_cache_size,
         ttl_ms=federation.key_ttl_ms,
         hosts_per_site=federation.hosts_per_site,
+        hosts_per_provider=federation.hosts_per_provider,
         gone_ttl_ms=federation.negative_key_ttl_ms,
         negative_ttl_ms=min(60_000, federation.negative_key_ttl_ms),
         failed_ttl_ms=min(10_000, federation.negative_key_ttl_ms),

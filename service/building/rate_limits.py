@@ -20,4 +20,4 @@ def host_limiter(clock: Clock, rate: Rate | None, parties: Parties) -> HostLimit
     """A limiter of hosts for a configured rate; None for ``never``."""
     if rate is None:
         return None
-    return HostLimiter(clock, rate.limit, rate.window_ms, party_of=parties.of, hosts_per_site=parties.hosts_per_site)
+    return HostLimiter(clock, rate.limit, rate.window_ms, parties.circles)

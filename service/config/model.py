@@ -175,6 +175,7 @@ class Federation:
     max_videos: Annotated[int, Whole(0, 10_000)] = 2_000
     max_views_per_hour: Annotated[int, Whole(0)] = 20_000
     hosts_per_site: Annotated[int, Whole(1, 1_000)] = 4
+    hosts_per_provider: Annotated[int, Whole(1, 10_000)] = 16
     unusual_at: Annotated[float | None, Parsed(Decimal(1.0, 1_000.0).parse, "a number", never=True)] = 8.0
     max_count: Annotated[int, Whole(1)] = 10_000_000
     quarantine_size: Annotated[int, Whole(0, 1_000_000)] = 1_000

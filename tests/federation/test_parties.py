@@ -111,3 +111,28 @@ async def test_who_is_named(database: Database, clock: ManualClock, host: str) -
     apply()
     assert peers.parties.of(host) == host
     assert peers.parties.of("somebody.club.example") == "*.club.example"
+
+
+def test_names_that_a_provider_gives_away_are_believed_as_much_as_some_hosts() -> None:
+    parties = Parties(lambda host: host.startswith("known."), PeerLimits(10, 20, 30, 40), 3, 5)
+    assert parties.of("a.vercel.app:8443") == "**.vercel.app"
+    assert [circle.name for circle in parties.circles("x.a.vercel.app")] == ["*.a.vercel.app", "**.vercel.app"]
+    assert parties.of("known.vercel.app") == "known.vercel.app"
+    assert parties.circles("tube.example") == (("*.tube.example", 3, PARTIES.limits),)
+    many = {f"{number}.{name}.vercel.app": 10 for number in range(4) for name in "abcdef"}
+    believed = parties.believed({**many, "quiet.vercel.app": 2, "known.vercel.app": 10, "other.example": 10})
+    assert sum(believed[host] for host in many) + believed["quiet.vercel.app"] == 50
+    assert (believed["quiet.vercel.app"], believed["known.vercel.app"], believed["other.example"]) == (2, 10, 10)
+
+
+@given(viewers=st.dictionaries(st.integers(0, 30).map(lambda n: f"{n % 3}.{n % 7}.github.io"), st.integers(0, 10)))
+def test_no_site_and_no_provider_is_above_its_limit(viewers: dict[str, int]) -> None:
+    parties = Parties(lambda host: False, PeerLimits(4, 20, 30, 40), 2, 3)
+    own = {host: min(4, count) for host, count in viewers.items()}
+    believed = parties.believed(own)
+    assert all(0 <= believed[host] <= own[host] for host in own)
+    assert sum(believed.values()) <= 12
+    assert sum(own.values()) > 12 or sum(believed.values()) == sum(
+        min(8, sum(own[host] for host in own if parties.circles(host)[0].name == site))
+        for site in {parties.circles(host)[0].name for host in own}
+    )

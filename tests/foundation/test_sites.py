@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from foundation.sites import site_of
+from foundation.sites import provider_of, site_of
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,23 @@ from foundation.sites import site_of
 )
 def test_a_site_is_what_somebody_registered(authority: str, site: str) -> None:
     assert site_of(authority) == site
+
+
+@pytest.mark.parametrize(
+    ("authority", "provider"),
+    [
+        ("peertube.example:8443", "peertube.example"),
+        ("tube.club.co.uk", "club.co.uk"),
+        ("x.one.github.io", "github.io"),
+        ("github.io", "github.io"),
+        ("evil.duckdns.org", "duckdns.org"),
+        ("co.uk", "co.uk"),
+        ("localhost:9000", "localhost"),
+        ("192.0.2.7:8443", "192.0.2.7"),
+        ("[2001:db8:0:1::7]", "2001:db8:0:1::/64"),
+        ("", ""),
+    ],
+)
+def test_a_provider_is_what_was_registered_with_a_registry(authority: str, provider: str) -> None:
+    assert provider_of(authority) == provider
+    assert provider_of(site_of(authority)) == provider

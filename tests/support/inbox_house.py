@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from aiohttp import web
@@ -63,6 +63,9 @@ class FakeWeb:
         if found is None:
             return refuse(SignatureReason.ACTOR_GONE, "status 404")
         return found if isinstance(found, Refused) else (found, canonical_url(final) or final)
+
+    async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused:
+        return await self.fetch_actor(url)
 
     async def fetch_actor(self, url: str) -> ActorDocument | Refused:
         fetched = await self.fetch_document(without_fragment(url))
@@ -202,7 +205,7 @@ class House:
             keys=self.keys,
             peers=self.peers,
             handle=self.handlers,
-            quotas=Quotas(clock, requests, 10_000, party_of=parties.of, hosts_per_site=parties.hosts_per_site),
+            quotas=Quotas(clock, requests, 10_000, parties.circles),
             quarantine=self.quarantine,
             limits=Limits(max_body_bytes=max_body_bytes, body_timeout_ms=5_000, max_items=max_items, max_count=10**7),
             address_of=lambda request: request.remote or "",
