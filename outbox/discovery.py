@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 from federation.actors import CONTENT_TYPES, ActorDocument
 from federation.peers import instance_actor_url
-from foundation.errors import Refused
+from foundation.errors import FetchFailed, Refused
 from foundation.urls import authority, is_web_url, parse_host, parse_url
 from outbox.inboxes import ActorSource
-from outbox.probe import HttpGetter, get_json
+from outbox.probe import HttpGetter, ask_json
 
 INSTANCE_ACTOR = "peertube"
 """The name under which PeerTube's instance actor is found by webfinger (acct:peertube@host)."""
@@ -35,7 +35,8 @@ class Discovery:
         self._schemes = tuple(schemes)
 
     async def find(self, text: str) -> Target | Refused:
-        """Refused: ``bad_host`` (400), ``no_instance_actor`` (404), or why the actor's document was not believed."""
+        """Refused: ``bad_host`` (400), ``no_instance_actor`` (404) of a host that answers, why a host does not answer
+        (as `foundation.http` says it, 502), or why the actor's document was not believed."""
         text = text.strip()
         name = INSTANCE_ACTOR
         if "://" in text:
@@ -50,24 +51,42 @@ class Discovery:
             schemes = self._schemes
             first, _, host_text = text.removeprefix("acct:").removeprefix("@").rpartition("@")
             name = first or INSTANCE_ACTOR
+        silent: FetchFailed | None = None
+        answered = False
         for scheme in schemes:
             try:
                 host = parse_host(host_text, scheme=scheme)
             except ValueError as error:
                 return Refused("bad_host", str(error), 400)
-            actor_url = await self._locate(scheme, host, name)
+            try:
+                actor_url = await self._locate(scheme, host, name)
+            except FetchFailed as problem:
+                silent = silent or problem
+                continue
+            answered = True
             if actor_url is not None:
                 return await self._actor(actor_url, host)
-        return Refused("no_instance_actor", "no instance actor could be found at this host", 404)
+        if silent is not None and not answered:
+            return Refused(silent.reason, f"the host cannot be asked: {silent.detail or silent.reason}", 502)
+        detail = "the host answers, but names no instance actor: it speaks no ActivityPub, or this is not its name"
+        return Refused("no_instance_actor", detail, 404)
 
     async def _locate(self, scheme: str, host: str, name: str) -> str | None:
+        """Raises FetchFailed where the host does not answer."""
         base = f"{scheme}://{host}/.well-known"
+        silent: FetchFailed | None = None
         if name == INSTANCE_ACTOR:
-            found = instance_actor_url(await get_json(self._http, f"{base}/nodeinfo"), host)
+            try:
+                found = instance_actor_url(await ask_json(self._http, f"{base}/nodeinfo"), host)
+            except FetchFailed as problem:
+                found, silent = None, problem
             if found is not None:
                 return found
         resource = quote(f"acct:{name}@{host}", safe="")
-        return _self_link(await get_json(self._http, f"{base}/webfinger?resource={resource}"), host)
+        try:
+            return _self_link(await ask_json(self._http, f"{base}/webfinger?resource={resource}"), host)
+        except FetchFailed as problem:
+            raise silent or problem from None
 
     async def _actor(self, url: str, host: str) -> Target | Refused:
         actor = await self._actors.fetch_actor(url)

@@ -12,6 +12,7 @@ from federation.peers import Direction, FollowRecord, FollowState, Peers
 from federation.vocabulary import read_json
 from foundation import problems
 from foundation.clock import iso_ms
+from foundation.decisions import by_request, decided
 from foundation.errors import Refused
 from foundation.principal import Role
 from foundation.tokens import TokenBook
@@ -68,21 +69,26 @@ class FollowRoutes:
         first: Refused | None = None
         for name in names:
             outcome = await self._following.follow_host(name)
-            if isinstance(outcome, Refused):
+            if not isinstance(outcome, Refused):
+                decided(by_request(request, self._tokens), "follow", name.strip())
+            else:
                 first = first or Refused(outcome.reason, f"{name[:100]}: {outcome.detail}", outcome.status)
         return web.Response(status=204) if first is None else problems.refused(first)
 
     async def unfollow(self, request: web.Request) -> web.StreamResponse:
-        return await self._end(request, self._following.unfollow)
+        return await self._end(request, self._following.unfollow, "unfollow")
 
     async def remove_follower(self, request: web.Request) -> web.StreamResponse:
-        return await self._end(request, self._following.remove_follower)
+        return await self._end(request, self._following.remove_follower, "remove follower")
 
-    async def _end(self, request: web.Request, end: Callable[[str], Awaitable[bool]]) -> web.StreamResponse:
+    async def _end(self, request: web.Request, end: Callable[[str], Awaitable[bool]], what: str) -> web.StreamResponse:
         refusal = self._judge(request)
         if refusal is not None:
             return problems.refused(refusal)
-        ended = await end(request.match_info["handle"])
+        handle = request.match_info["handle"]
+        ended = await end(handle)
+        if ended:
+            decided(by_request(request, self._tokens), what, handle)
         return web.Response(status=204) if ended else problems.problem(404, "There is no such follow.")
 
     def _judge(self, request: web.Request) -> Refused | None:

@@ -225,9 +225,14 @@ class SoftwareProbe:
 async def get_json(http: HttpGetter, url: str) -> Any:
     """A decoded JSON document, or None when there is none to be had."""
     try:
-        answer = await http.get(url, accept=ACCEPT, max_bytes=MAX_BYTES)
+        return await ask_json(http, url)
     except FetchFailed:
         return None
+
+
+async def ask_json(http: HttpGetter, url: str) -> Any:
+    """As `get_json`, but raises FetchFailed where nothing answers at all."""
+    answer = await http.get(url, accept=ACCEPT, max_bytes=MAX_BYTES)
     if answer.status != 200:
         return None
     try:

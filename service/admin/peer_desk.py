@@ -14,6 +14,7 @@ from federation.peers import Peers, PeerView
 from federation.peers.policies import ALLOWED, BLOCKED
 from federation.peers.unusual import Unusual
 from foundation.clock import iso_ms
+from foundation.decisions import By, decided
 from foundation.errors import Refused
 from foundation.urls import parse_host
 from outbox.events import OutboxEvents
@@ -24,6 +25,8 @@ from service.admin.peers_elsewhere import PeersElsewhere
 from service.admin.quarantines import Quarantines
 
 MAX_LISTED = 1_000
+NO_FOLLOW = Refused("no_follow", "We do not follow that host.", 404)
+UNKNOWN_HOST = Refused("unknown_host", "no peer of this name is known", 404)
 
 
 class Verdict(enum.Enum):
@@ -61,11 +64,37 @@ class PeerDesk:
         delivery_to = await self.reports.read()
         return [_peer(view, delivery_to(view.host), self.unusual(view.host)) for view in self.peers.list_peers()]
 
-    async def judge(self, text: str, verdict: Verdict) -> Refused | None:
+    async def knows(self, text: str) -> bool:
+        """Whether any process has heard of this host, or anything was configured or decided about it."""
+        host = _host(text)
+        return any(peer["host"] == host for peer in (await self.list_peers())["data"])
+
+    async def follow(self, text: str, by: By) -> Refused | None:
+        """Ask to follow an instance. Refused: as `outbox.following.Following.follow_host`."""
+        asked = await self.following.follow_host(text)
+        if isinstance(asked, Refused):
+            return asked
+        decided(by, "follow", text.strip())
+        return None
+
+    async def unfollow(self, text: str, by: By) -> Refused | None:
+        """Refused: ``no_follow`` (404)."""
+        if not await self.following.unfollow(text):
+            return NO_FOLLOW
+        decided(by, "unfollow", text.strip())
+        return None
+
+    async def judge(self, text: str, verdict: Verdict, by: By) -> Refused | None:
         """Refused: ``bad_host`` (400), ``config_decides`` (409)."""
         host = _host(text)
         if isinstance(host, Refused):
             return host
+        refusal = await self._judge(host, verdict)
+        if refusal is None:
+            decided(by, verdict.value, host)
+        return refusal
+
+    async def _judge(self, host: str, verdict: Verdict) -> Refused | None:
         verdicts = self.peers.verdicts
         refusal = verdicts.contradicts(host, block=verdict is Verdict.BLOCK)
         if refusal is not None:
@@ -83,19 +112,37 @@ class PeerDesk:
         await self.events.catch_up()
         return refusal
 
+    async def replay(self, host: str | None, reason: str | None, by: By) -> dict[str, int]:
+        """Judge what was not taken again; of one host, for one reason, where given."""
+        replayed = await self.quarantine.replay(host, reason)
+        decided(by, "replay", _chosen(host, reason), f"{replayed['applied']} applied")
+        return replayed
+
+    async def forget(self, host: str | None, reason: str | None, by: By) -> dict[str, int]:
+        """Forget what was not taken; of one host, for one reason, where given."""
+        dropped = await self.quarantine.drop(host, reason)
+        decided(by, "forget", _chosen(host, reason), f"{dropped['dropped']} forgotten")
+        return dropped
+
     async def list_undelivered(self, host: str | None) -> dict[str, Any]:
         found = await self.queues.undelivered(MAX_LISTED, host)
         return {"total": len(found), "data": [_undelivered(one) for one in found]}
 
-    async def judge_undelivered(self, text: str, activity_id: str | None, *, retry: bool) -> dict[str, int] | Refused:
-        """Try it again now, or give it up; all of the host's where no id is given. Refused: ``bad_host`` (400)."""
+    async def judge_undelivered(
+        self, text: str, activity_id: str | None, by: By, *, retry: bool
+    ) -> dict[str, int] | Refused:
+        """Try it again now, or give it up; all of the host's where no id is given. Refused: ``bad_host`` (400),
+        ``unknown_host`` (404)."""
         host = _host(text)
         if isinstance(host, Refused):
             return host
-        if not retry:
-            return {"changed": await self.queues.drop(host, activity_id)}
-        changed = await self.queues.retry(host, activity_id)
-        self.hurry(host)
+        changed = await (self.queues.retry if retry else self.queues.drop)(host, activity_id)
+        if not changed and not await self.knows(host):
+            return UNKNOWN_HOST
+        if retry:
+            self.hurry(host)
+        about = host if activity_id is None else f"{host} {activity_id}"
+        decided(by, "retry" if retry else "drop", about, f"{changed} activities")
         return {"changed": changed}
 
 
@@ -104,6 +151,10 @@ def _host(text: str) -> str | Refused:
         return parse_host(text)
     except ValueError as problem:
         return Refused("bad_host", str(problem))
+
+
+def _chosen(host: str | None, reason: str | None) -> str:
+    return f"the quarantine of {host or 'every host'}" + (f" for {reason}" if reason else "")
 
 
 def _peer(view: PeerView, delivery: Delivery, unusual: Unusual | None) -> dict[str, object]:

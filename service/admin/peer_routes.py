@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 
 from foundation import problems
+from foundation.decisions import by_request
 from foundation.errors import Refused
 from foundation.tokens import TokenBook
 from foundation.web import read_body
@@ -28,7 +29,7 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk
 
     async def judge(request: web.Request) -> web.Response:
         match = request.match_info
-        refusal = await desk.judge(match["host"], Verdict(match["verdict"]))
+        refusal = await desk.judge(match["host"], Verdict(match["verdict"]), by_request(request, tokens))
         return web.Response(status=204) if refusal is None else problems.refused(refusal)
 
     async def list_refusals(request: web.Request) -> web.Response:
@@ -39,18 +40,21 @@ def setup_routes(router: web.UrlDispatcher, *, tokens: TokenBook, desk: PeerDesk
         if refusal is not None:
             return problems.refused(refusal)
         query = request.query
-        return web.json_response(await desk.quarantine.replay(query.get("host"), query.get("reason")))
+        by = by_request(request, tokens)
+        return web.json_response(await desk.replay(query.get("host"), query.get("reason"), by))
 
     async def drop_refusals(request: web.Request) -> web.Response:
         query = request.query
-        return web.json_response(await desk.quarantine.drop(query.get("host"), query.get("reason")))
+        by = by_request(request, tokens)
+        return web.json_response(await desk.forget(query.get("host"), query.get("reason"), by))
 
     async def list_undelivered(request: web.Request) -> web.Response:
         return web.json_response(await desk.list_undelivered(request.query.get("host")))
 
     async def judge_undelivered(request: web.Request) -> web.Response:
         match, activity_id = request.match_info, request.query.get("id")
-        changed = await desk.judge_undelivered(match["host"], activity_id, retry=match["verdict"] == "retry")
+        retry, by = match["verdict"] == "retry", by_request(request, tokens)
+        changed = await desk.judge_undelivered(match["host"], activity_id, by, retry=retry)
         return problems.refused(changed) if isinstance(changed, Refused) else web.json_response(changed)
 
     router.add_get("/api/v1/server/peers", guard(list_peers))

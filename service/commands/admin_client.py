@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,9 +13,12 @@ from urllib.parse import quote, urlencode
 import aiohttp
 
 from foundation.clock import SystemClock
+from foundation.decisions import COMMAND_LINE_AGENT
 from foundation.errors import ConfigError, FediviewsError
 from foundation.principal import Role
 from foundation.tokens import BAD_TOKEN
+from foundation.urls import parse_host
+from service import VERSION
 from service.commands.peer_table import peer_lines, refusal_lines, undelivered_lines
 from service.commands.terminal import width_of
 from service.commands.video_table import stats_lines, video_lines
@@ -34,6 +38,7 @@ _JUDGED = {
     "allow": "{host} may speak",
     "disallow": "{host} is not allowed any more: the rules for everybody hold of it",
 }
+_UNKNOWN = "{host} is blocked; nothing is known of it yet: is its name spelt right?"
 
 
 async def follow(config: Config, host: str) -> int:
@@ -50,8 +55,9 @@ async def unfollow(config: Config, host: str) -> int:
 
 async def judge(config: Config, host: str, verdict: str) -> int:
     """``verdict`` is ``block``, ``unblock``, ``allow`` or ``disallow``."""
+    known = verdict != "block" or await _knows(config, host)
     await _ask(config, "POST", f"/api/v1/server/peers/{quote(host, safe='')}/{verdict}")
-    print(_JUDGED[verdict].replace("{host}", host))
+    print((_JUDGED[verdict] if known else _UNKNOWN).replace("{host}", host))
     return 0
 
 
@@ -83,7 +89,13 @@ async def print_undelivered(config: Config, host: str | None, *, as_json: bool =
     """What peers (or one) do not take, and why."""
     query = "" if host is None else f"?host={quote(host, safe='')}"
     answer = await _ask(config, "GET", f"/api/v1/server/undelivered{query}")
-    _print(answer["data"], undelivered_lines, as_json)
+    if answer["data"] or as_json:
+        _print(answer["data"], undelivered_lines, as_json)
+    elif host is None:
+        print("nothing is undelivered")
+    else:
+        unknown = "" if await _knows(config, host) else "; no peer of this name is known"
+        print(f"nothing is undelivered to {host}{unknown}")
     return 0
 
 
@@ -117,6 +129,13 @@ async def print_stats(config: Config, video: str, *, as_json: bool = False) -> i
     return 0
 
 
+async def _knows(config: Config, host: str) -> bool:
+    """Whether the service has heard of this host."""
+    with contextlib.suppress(ValueError):
+        host = parse_host(host)
+    return any(peer["host"] == host for peer in (await _ask(config, "GET", "/api/v1/server/peers"))["data"])
+
+
 def _print(
     data: list[dict[str, Any]],
     lines: Callable[[Sequence[dict[str, Any]], int, int | None], list[str]],
@@ -132,7 +151,7 @@ def _print(
 async def _ask(config: Config, method: str, path: str, body: object = None) -> Any:
     place = f"http://{_listening(config)}"
     url = f"{place}{path}"
-    headers = {"Authorization": f"Bearer {_token(config)}"}
+    headers = {"Authorization": f"Bearer {_token(config)}", "User-Agent": f"{COMMAND_LINE_AGENT}/{VERSION}"}
     timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
     try:
         async with (

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
+from foundation.decisions import By, Way
 from foundation.errors import Refused
 from service.admin.peer_desk import PeerDesk, Verdict
 from service.dashboard.guard import Fields, Guard
@@ -13,7 +14,6 @@ from service.dashboard.pages import DashboardPages
 from service.dashboard.sessions import Session
 
 UNKNOWN = Refused("unknown_action", "There is nothing of that kind to be done.", 400)
-NO_FOLLOW = Refused("no_follow", "We do not follow that host.", 404)
 NO_HOOK = Refused("no_hook", "There is no such webhook.", 404)
 
 
@@ -36,28 +36,29 @@ class DashboardActions:
     async def peer(self, request: web.Request, session: Session, fields: Fields) -> web.StreamResponse:
         host, verdict = fields.get("host", "").strip(), fields.get("verdict", "")
         refusal: Refused | None
+        by, unknown = _by(session), False
         match verdict:
             case "block" | "unblock" | "allow" | "disallow":
-                refusal = await self.desk.judge(host, Verdict(verdict))
+                unknown = verdict == "block" and not await self.desk.knows(host)
+                refusal = await self.desk.judge(host, Verdict(verdict), by)
             case "follow":
-                asked = await self.desk.following.follow_host(host)
-                refusal = asked if isinstance(asked, Refused) else None
+                refusal = await self.desk.follow(host, by)
             case "unfollow":
-                refusal = None if await self.desk.following.unfollow(host) else NO_FOLLOW
+                refusal = await self.desk.unfollow(host, by)
             case _:
                 refusal = UNKNOWN
         if refusal is not None:
-            return self.guard.trouble(request, session, refusal)
-        return self.guard.done("/admin/peers", f"{verdict}ed")
+            return await self.pages.refused_peer(request, session, host, refusal)
+        return self.guard.done("/admin/peers", "blocked-unknown" if unknown else f"{verdict}ed")
 
     async def quarantine(self, request: web.Request, session: Session, fields: Fields) -> web.StreamResponse:
         host, reason = fields.get("host") or None, fields.get("reason") or None
         match fields.get("verdict"):
             case "replay":
-                replayed = await self.desk.quarantine.replay(host, reason)
+                replayed = await self.desk.replay(host, reason, _by(session))
                 return self.guard.done("/admin/inbox", "replayed", replayed["applied"])
             case "drop":
-                dropped = await self.desk.quarantine.drop(host, reason)
+                dropped = await self.desk.forget(host, reason, _by(session))
                 return self.guard.done("/admin/inbox", "forgotten", dropped["dropped"])
         return self.guard.trouble(request, session, UNKNOWN)
 
@@ -66,7 +67,7 @@ class DashboardActions:
         if verdict not in ("retry", "drop"):
             return self.guard.trouble(request, session, UNKNOWN)
         changed = await self.desk.judge_undelivered(
-            fields.get("host", ""), fields.get("id") or None, retry=verdict == "retry"
+            fields.get("host", ""), fields.get("id") or None, _by(session), retry=verdict == "retry"
         )
         if isinstance(changed, Refused):
             return self.guard.trouble(request, session, changed)
@@ -80,3 +81,7 @@ class DashboardActions:
 
     async def doctor(self, request: web.Request, session: Session, _fields: Fields) -> web.StreamResponse:
         return await self.pages.examined(request, session)
+
+
+def _by(session: Session) -> By:
+    return By("?" if session.principal is None else session.principal.name, Way.DASHBOARD)

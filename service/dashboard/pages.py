@@ -74,11 +74,20 @@ class DashboardPages:
         return web.json_response(await self.desk.list_peers(), headers=HEADERS)
 
     async def peers(self, request: web.Request, session: Session) -> web.StreamResponse:
+        return self._page(request, session, "peers.html", await self._peers(request))
+
+    async def refused_peer(
+        self, request: web.Request, session: Session, typed: str, refusal: Refused
+    ) -> web.StreamResponse:
+        """Why nothing was done, and what was typed, to be put right."""
+        data = await self._peers(request) | {"typed": typed, "refusal": refusal}
+        return self._page(request, session, "peers.html", data, refusal.status)
+
+    async def _peers(self, request: web.Request) -> dict[str, Any]:
         listed, search = await self.desk.list_peers(), _search(request)
         found = [peer for peer in listed["data"] if search.lower() in peer["host"]]
         found.sort(key=lambda peer: (not _in_trouble(peer), peer["host"]))
-        data = {"peers": found[:SHOWN], "found": len(found), "total": listed["total"], "search": search}
-        return self._page(request, session, "peers.html", data)
+        return {"peers": found[:SHOWN], "found": len(found), "total": listed["total"], "search": search}
 
     async def inbox(self, request: web.Request, session: Session) -> web.StreamResponse:
         host, reason = request.query.get("host") or None, request.query.get("reason") or None
@@ -146,7 +155,9 @@ class DashboardPages:
     async def examined(self, request: web.Request, session: Session) -> web.StreamResponse:
         return self._page(request, session, "doctor.html", {"report": await self.examine()})
 
-    def _page(self, request: web.Request, session: Session, template: str, data: dict[str, Any]) -> web.Response:
+    def _page(
+        self, request: web.Request, session: Session, template: str, data: dict[str, Any], status: int = 200
+    ) -> web.Response:
         now_ms = self.clock.now_ms()
         helpers = {
             "ago": lambda instant: ago(instant, now_ms),
@@ -155,7 +166,7 @@ class DashboardPages:
             "duration": lag,
             "notice": done(request.query.get("done"), request.query.get("n")),
         }
-        return self.guard.render(request, session, template, helpers | data)
+        return self.guard.render(request, session, template, helpers | data, status)
 
 
 def _search(request: web.Request) -> str:

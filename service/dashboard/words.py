@@ -9,6 +9,7 @@ from service.commands.peer_table import duration
 
 DONE: Mapping[str, str] = {
     "blocked": "The host is blocked: nothing it says is taken any more.",
+    "blocked-unknown": "The host is blocked. Nothing is known of it yet: is its name spelt right?",
     "unblocked": "The host is blocked no more: the rules for everybody hold of it. It follows us no more, nor we it.",
     "allowed": "The host is allowed.",
     "disallowed": "The host is not allowed any more: the rules for everybody hold of it.",

@@ -46,6 +46,8 @@ async def test_a_host_is_blocked_and_let_speak_again_across_a_restart(spawn: Spa
     client = await process.start()
     blocked = await run("block", process.config, "noisy.example")
     assert (blocked.status, blocked.err) == (0, "")
+    assert "nothing is known of it yet" in blocked.out
+    assert "block noisy.example: by token admin over the command line" in process.log
     assert await _blocked(client) == {"noisy.example"}
     await process.end()
     client = await process.start()
@@ -66,6 +68,22 @@ async def test_a_host_is_blocked_and_let_speak_again_across_a_restart(spawn: Spa
     nonsense = await run("block", process.config, "https://noisy.example/")
     assert nonsense.status == 1
     assert "400" in nonsense.err
+
+
+async def test_what_waits_for_nobody_is_no_success(spawn: Spawn) -> None:
+    process = spawn()
+    await process.start()
+    for verdict in ("retry", "drop"):
+        ran = await run(verdict, process.config, "typo-hots.example")
+        assert (ran.status, ran.out) == (1, "")
+        assert "no peer of this name is known" in ran.err
+    nothing = await run("undelivered", process.config)
+    assert (nothing.status, nothing.out) == (0, "nothing is undelivered\n")
+    of_nobody = await run("undelivered", process.config, "typo-hots.example")
+    assert of_nobody.out == "nothing is undelivered to typo-hots.example; no peer of this name is known\n"
+    assert (await run("block", process.config, "noisy.example")).status == 0
+    assert (await run("drop", process.config, "noisy.example")).out == "0 given up\n"
+    assert "nothing is known" not in (await run("block", process.config, "noisy.example")).out
 
 
 async def test_the_quarantine_is_listed_replayed_and_dropped(spawn: Spawn) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from house import FEDIVIEWS, PEERTUBE, US, FakePeer, House, MakeHouse, MakePeer
 
 from federation.peers import FollowState, PeerPolicy
@@ -42,14 +45,29 @@ async def test_every_way_to_name_an_instance(house: House, make_peer: MakePeer, 
         ("user:pass@@", "bad_host"),
         ("ftp://x.example/", "bad_host"),
         ("a b.example", "bad_host"),
-        ("us.example:8080", "no_instance_actor"),
-        ("127.0.0.1:9", "no_instance_actor"),
+        ("nobody.invalid", "unreachable"),
+        ("us.example:8080", "unreachable"),
+        ("127.0.0.1:9", "unreachable"),
     ],
 )
 async def test_what_cannot_be_followed(house: House, text: str, reason: str) -> None:
     outcome = await house.door.following.follow_host(text)
     assert isinstance(outcome, Refused)
     assert outcome.reason == reason
+
+
+async def test_a_host_that_speaks_no_activitypub_is_told_from_one_that_is_silent(
+    house: House, aiohttp_server: Callable[[web.Application], Awaitable[TestServer]]
+) -> None:
+    server = await aiohttp_server(web.Application())
+    answers = await house.door.following.follow_host(f"127.0.0.1:{server.port}")
+    silent = await house.door.following.follow_host("127.0.0.1:9")
+    assert isinstance(answers, Refused)
+    assert isinstance(silent, Refused)
+    assert (answers.reason, answers.status) == ("no_instance_actor", 404)
+    assert "speaks no ActivityPub" in answers.detail
+    assert silent.status == 502
+    assert "cannot be asked" in silent.detail
 
 
 async def test_an_index_may_not_send_us_elsewhere(house: House, make_peer: MakePeer) -> None:

@@ -215,7 +215,7 @@ async def test_forms_of_others_do_nothing(visit: Open) -> None:
     assert (await browser.send("/admin/login", csrf="wrong", token=ADMIN)).status == 403
     assert (await browser.get("/admin")).url == "/admin"
     answer = await browser.send("/admin/peers", **fields)
-    assert (answer.status, answer.url) == (200, "/admin/peers?done=blocked")
+    assert (answer.status, answer.url) == (200, "/admin/peers?done=blocked-unknown")
     assert peers.describe("peer.example").blocked
     answer = await browser.send("/admin/peers", origin=None, host="peer.example", verdict="allow")
     assert not peers.describe("peer.example").blocked
@@ -425,7 +425,7 @@ async def test_a_verdict_that_the_configuration_forbids_is_said(visit: Open) -> 
     browser = await visit(peers=(Peer(host="peer.example", block=True),))
     await browser.log_in()
     answer = await browser.send("/admin/peers", host="peer.example", verdict="allow")
-    assert (answer.status, "config_decides" in answer.words) == (409, True)
+    assert (answer.status, "That was not done" in answer.words) == (409, True)
 
 
 async def test_the_doctor_runs_from_the_page(visit: Open) -> None:
@@ -452,7 +452,7 @@ async def test_the_configuration_is_shown_without_secrets(visit: Open) -> None:
 
 async def test_what_the_other_forms_answer(visit: Open) -> None:
     hook = Webhook(url="https://127.0.0.1:1/in", key="key", secret=Secret("a-secret-of-32-characters-or-more"))
-    browser = await visit(webhooks=(hook,))
+    browser = await visit(webhooks=(hook,), peers=(Peer(host="peer.example"),))
     await browser.log_in()
     for verdict, said in (("retry", "Activities that are tried again now: 0"), ("drop", "were given up: 0")):
         assert said in (await browser.send("/admin/deliveries", host="peer.example", id="", verdict=verdict)).words
@@ -463,3 +463,39 @@ async def test_what_the_other_forms_answer(visit: Open) -> None:
     answer = await browser.send("/admin/webhooks", hook=shown.id)
     assert "Test to https://127.0.0.1:1/in: not delivered" in answer.words
     assert (await browser.send("/admin/webhooks", hook="none-of-ours")).status == 404
+
+
+async def test_who_decided_what_is_in_the_log(visit: Open, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "fediviews.decisions")
+    browser = await visit()
+    await browser.log_in()
+    said = await browser.send("/admin/peers", host="a.example", verdict="block")
+    assert "is its name spelt right?" in said.words
+    await browser.send("/admin/inbox", host="a.example", verdict="drop")
+    await browser.send("/admin/deliveries", host="a.example", verdict="retry")
+    headers = {"Authorization": f"Bearer {ADMIN}"}
+    for method, path in (
+        ("POST", "/api/v1/server/peers/a.example/unblock"),
+        ("POST", "/api/v1/server/quarantine/replay?reason=expired"),
+        ("POST", "/api/v1/server/peers/b.example/undelivered/drop"),
+        ("DELETE", "/api/v1/server/following/b.example"),
+    ):
+        await browser.http.request(method, browser.service.url + path, headers=headers)
+    assert [record.getMessage() for record in caplog.records if record.name == "fediviews.decisions"] == [
+        "block a.example: by token chief over the dashboard",
+        "forget the quarantine of a.example (0 forgotten): by token chief over the dashboard",
+        "retry a.example (0 activities): by token chief over the dashboard",
+        "unblock a.example: by token chief over REST",
+        "replay the quarantine of every host for expired (0 applied): by token chief over REST",
+    ]
+    assert ADMIN not in caplog.text
+
+
+async def test_what_was_typed_and_refused_is_still_there(visit: Open) -> None:
+    browser = await visit()
+    await browser.log_in()
+    said = await browser.send("/admin/peers", host='https://"a.example/', verdict="block")
+    assert said.status == 400
+    assert "That was not done: expected a host or host:port, not a URL" in said.words
+    assert 'value="https://&#34;a.example/"' in said.text
+    assert "bad_host" not in said.text
