@@ -30,6 +30,9 @@ HOUR_MS = 3_600_000
 PERIODS = {"24h": 24 * HOUR_MS, "7d": 7 * 24 * HOUR_MS, "30d": 30 * 24 * HOUR_MS, "all": None}
 PERIOD_WORDS = {"24h": "24 hours", "7d": "7 days", "30d": "30 days", "all": "All time"}
 LISTED = 20
+FIRST_ROWS = 10
+"""Of the table of countries: the others are shown when asked for."""
+
 MAX_SITES = 200
 REFRESH_S = 5
 
@@ -96,6 +99,7 @@ class StatsPage:
             "past": past,
             "visitors": body["uniqueVisitors"] if past else body["activeVisitors"],
             "rows": rows,
+            "first_rows": FIRST_ROWS,
             "placed": sum(row.count for row in rows),
             "minimum": pages.location_minimum,
             "shapes": [] if live else _empty_map() if not rows else shapes_of(rows),

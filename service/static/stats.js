@@ -26,9 +26,11 @@
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const part of document.querySelectorAll("[data-live]")) {
       const other = fresh.querySelector(`[data-live="${part.dataset.live}"]`);
+      // Whoever opened the rest of a table keeps it open.
+      for (const more of other ? other.querySelectorAll("details") : []) more.open = Boolean(part.querySelector("details[open]"));
       if (other && other.innerHTML !== part.innerHTML) part.replaceChildren(...other.childNodes);
     }
-    if (map) shade(document.querySelectorAll("#countries tbody tr"));
+    if (map) shade(document.querySelectorAll("[data-country]"));
     reach.ok();
   }
 

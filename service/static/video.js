@@ -150,7 +150,7 @@
       cursor: { drag: { x: true, y: false } },
       legend: { live: true },
       axes: [
-        time ? { ...axis, space: step >= 86400 ? 90 : 60, values: (_, at) => dates(at, step) } : { ...axis, values: (_, at) => at.map(clock) },
+        time ? { ...axis, gap: 10, space: step >= 86400 ? 90 : 60, values: (_, at) => dates(at, step) } : { ...axis, gap: 10, values: (_, at) => at.map(clock) },
         { ...axis, size: 60, values: (_, at) => at.map((y) => (Number.isInteger(y) ? y.toLocaleString("en") + unit : "")) },
       ],
       series: [

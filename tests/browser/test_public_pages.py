@@ -244,8 +244,27 @@ async def test_the_page_of_statistics_without_scripts_motion_or_room(
     await context.close()
 
 
+async def test_who_opened_the_rest_of_the_countries_keeps_it_open(
+    origin: Service, page: Page, http: aiohttp.ClientSession
+) -> None:
+    for code in ["DE", "FR", "MT", "JP", "US", "BR", "IN", "CN", "AU", "ZA", "EG"]:
+        for number in range(4 if code == "DE" else 3):
+            await read(http, origin, f"{code}{number}", "/", code)
+    await page.goto(f"{origin.url}/stats")
+    last = page.locator("[data-live=countries] details [data-country]")
+    await expect(last).to_be_hidden()
+    await page.locator("[data-live=countries] summary").click()
+    await expect(last).to_be_visible()
+    await read(http, origin, "DE9", "/", "DE")
+    await expect(page.locator("[data-country=DE] td")).to_have_text("5", timeout=AWAY_MS)
+    await expect(last).to_be_visible()
+    assert await faults(page) == []
+
+
 async def test_with_the_keyboard_to_another_period(origin: Service, page: Page) -> None:
     await page.goto(f"{origin.url}/stats")
+    await page.keyboard.press("Tab")
+    await expect(page.locator(".masthead a")).to_be_focused()
     await page.keyboard.press("Tab")
     assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
     await page.keyboard.press("Enter")
@@ -276,6 +295,13 @@ async def test_charts_for_who_has_a_token(
     for words in ("Viewers so far", "Germany", "=<b>Firefox", "Linux"):
         assert words in text
     assert await page.locator("#charts b").count() == 0
+    # Where nothing is pointed at, a legend would have nothing to say.
+    await page.mouse.move(0, 0)
+    legend = page.locator(".plot .u-legend").nth(1)
+    await expect(legend).to_be_hidden()
+    await page.locator(".plot .u-over").nth(1).hover()
+    await expect(legend).to_be_visible()
+    await expect(legend).not_to_contain_text("--")
     await page.locator("summary").first.click()
     assert await page.locator("details[open] tbody tr").first.inner_text() == "0:00\t100 %"
     assert await faults(page) == []
@@ -309,6 +335,9 @@ async def test_statistics_without_scripts(
     assert await page.locator("svg.drawn").count() == 3
     assert READER not in await page.content() + page.url
     assert await page.evaluate("document.documentElement.scrollWidth <= 390")
+    assert await page.locator(".chart:has(svg.drawn) > details").count() == 3, "each picture has its table"
+    heights = await page.locator(".ends").evaluate_all("ends => ends.map(each => each.getBoundingClientRect().height)")
+    assert max(heights) < 30, "names of axes on one line"
     await page.locator("summary").first.click()
     assert await page.locator("details[open] tbody tr").first.inner_text() == "0:00\t100.0 %"
     await page.fill("#token", READER)

@@ -18,6 +18,7 @@ from service.app import Service
 from service.config import Config, GeoHeaders, GeoIp, Listen, Pages, Secret, Site, Storage, Token, Views
 from service.config.values import Rate
 from service.html.home_page import LISTED
+from service.html.stats_page import FIRST_ROWS
 from views.ids import short_uuid
 from views.model import Privacy, VideoDraft
 
@@ -167,6 +168,18 @@ async def test_what_the_script_asks_for_has_no_map(build: Build) -> None:
     assert number(live.text, "active") == "1"
     assert set(re.findall(r'data-live="(\w+)"', live.text)) == set(re.findall(r'data-live="(\w+)"', whole.text))
     assert len(live.text) < 10_000
+
+
+async def test_every_country_is_in_the_table(build: Build) -> None:
+    web = await build(BLOG)
+    codes = ["DE", "FR", "MT", "JP", "US", "BR", "IN", "CN", "AU", "ZA", "EG", "KE", "SE", "NO", "FI"]
+    for code in codes:
+        for each in range(3):
+            await web.read(f"{code}{each}", "/", code)
+    page = (await web.get("/stats")).text
+    assert set(countries(page)) == set(codes) == set(shaded(page))
+    assert f"<summary>{len(codes) - FIRST_ROWS} more</summary>" in page
+    assert len(countries(page.partition("<details>")[0])) == FIRST_ROWS
 
 
 async def test_several_sites_are_a_list_to_choose_from(build: Build) -> None:
