@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import Counter, OrderedDict
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, Executable, and_, case, delete, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from federation.actors import ActorDocument
 from federation.multikey import encode_multikey
@@ -23,6 +26,7 @@ from foundation.database import Database, Transaction, upsert
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.sites import site_of
+from foundation.urls import authority
 
 SITE_PART = 20
 """One site's keys are at most this part of all that are kept, those of followed and following actors aside."""
@@ -34,7 +38,9 @@ _OVERLAP_MS = 60_000
 class KeptKeys:
     """At most ``limit`` keys, by their keyId without fragment. Call ``load`` first, and ``save`` every few seconds.
 
-    ``keep``, ``drop`` and ``in`` ask no database. ``shared``: other processes keep keys in it, too.
+    ``keep``, ``drop`` and ``in`` ask no database. ``shared``: other processes keep keys in it, too; what one of them
+    drops leaves a mark then (no document), so that no late ``keep`` of another brings it back. There are at most
+    ``limit`` marks besides.
     """
 
     def __init__(
@@ -47,35 +53,56 @@ class KeptKeys:
         self._shared = shared
         self._sites: OrderedDict[bytes, str] = OrderedDict()
         self._per_site: Counter[str] = Counter()
-        self._moved: dict[str, RemoteKey | None] = {}
-        self._saving: dict[str, RemoteKey | None] = {}
+        # An instant (wall time): what was fetched until then is gone.
+        self._moved: dict[str, RemoteKey | int] = {}
+        self._saving: dict[str, RemoteKey | int] = {}
+        self._marks: OrderedDict[bytes, None] = OrderedDict()
+        self._gone_until_ms: OrderedDict[bytes, int] = OrderedDict()
+        self._heard: Callable[[bytes, int], None] = lambda digest, until_ms: None
         self._one_at_a_time = asyncio.Lock()
         self._read_until_ms = 0
         metrics.gauge_from("fediviews_keys_kept", "Public keys of others in the database.", lambda: len(self._sites))
 
+    def hear(self, listener: Callable[[bytes, int], None]) -> None:
+        """Whom ``save`` tells of what others wrote: the digest, and until when (wall time) what was fetched is old."""
+        self._heard = listener
+
     async def load(self) -> None:
         """Learn which keys there are. Raises StorageUnavailable."""
         columns, now_ms = remote_keys.c, self._clock.now_ms()
-        newest = select(columns.digest, columns.site).where(columns.saved_ms >= self._read_until_ms)
+        newest = (
+            select(columns.digest, columns.site, columns.fetched_ms, (columns.document == "").label("gone"))
+            .where(columns.saved_ms >= self._read_until_ms)
+            .order_by(columns.saved_ms.desc())
+            .limit(2 * self._limit)
+        )
         async with self._database.read() as tx:
-            rows = (await tx.execute(newest.order_by(columns.saved_ms.desc()).limit(self._limit))).all()
-        for digest, site in reversed(rows):
-            self._note(bytes.fromhex(digest), site)
+            rows = (await tx.execute(newest)).all()
+        for row in reversed(rows):
+            digest = bytes.fromhex(row.digest)
+            if row.gone:
+                self._mark(digest)
+                self._disbelieve(digest, row.fetched_ms)
+            else:
+                self._note(digest, row.site)
+            self._heard(digest, row.fetched_ms if row.gone else row.fetched_ms - 1)
         self._read_until_ms = now_ms - _OVERLAP_MS
 
     def __contains__(self, name: str) -> bool:
-        return _digest(name) in self._sites
+        return digest_of(name) in self._sites
 
     async def read(self, name: str) -> tuple[ActorDocument, int] | None:
         """What was kept and when it was fetched (wall time); None: nothing, or it cannot be read just now."""
         found = select(remote_keys.c.document, remote_keys.c.fetched_ms)
         try:
             async with self._database.read() as tx:
-                row = (await tx.execute(found.where(remote_keys.c.digest == _digest(name).hex()))).one_or_none()
+                row = (await tx.execute(found.where(remote_keys.c.digest == digest_of(name).hex()))).one_or_none()
         except StorageUnavailable:
             return None
-        if row is None:
-            self._forget(_digest(name))
+        if row is None or not row.document:
+            self._forget(digest_of(name))
+            return None
+        if row.fetched_ms <= self._gone_until_ms.get(digest_of(name), -1):
             return None
         try:
             return msgspec.json.decode(row.document, type=ActorDocument), row.fetched_ms
@@ -90,15 +117,23 @@ class KeptKeys:
         if name in self._moved or name in self or not (full or (crowded and not known)):
             self._moved[name] = key
 
-    def drop(self, name: str) -> None:
-        """Its owner says that it is gone."""
+    def drop(self, name: str, fetched_ms: int = 0) -> int:
+        """Its owner says that it is gone; ``fetched_ms`` is when the key was fetched. Returns until when what was
+        fetched is gone (wall time)."""
+        gone_ms = max(self._clock.now_ms(), fetched_ms)
         if name in self or name in self._moved or name in self._saving:
-            self._moved[name] = None
+            self._moved[name] = gone_ms
+        self.disbelieve(name, gone_ms)
+        return gone_ms
 
-    async def forget(self, name: str) -> None:
+    async def forget(self, name: str, gone_ms: int) -> None:
         """As ``drop``, at once. Raises StorageUnavailable."""
-        self._moved[name] = None
+        self._moved[name] = gone_ms
         await self.save()
+
+    def disbelieve(self, name: str, until_ms: int) -> None:
+        """What was fetched until then is not read any more: it is gone or replaced, whatever the database still has."""
+        self._disbelieve(digest_of(name), until_ms)
 
     async def save(self) -> None:
         """Write what moved, and learn what other processes wrote. Raises StorageUnavailable; nothing is lost then."""
@@ -126,29 +161,46 @@ class KeptKeys:
         finally:
             self._saving = {}
         for name, key in moved.items():
-            if key is None:
-                self._forget(_digest(name))
+            if not isinstance(key, int):
+                self._note(digest_of(name), site_of(key.authority))
+            elif self._shared:
+                self._mark(digest_of(name))
             else:
-                self._note(_digest(name), site_of(key.authority))
+                self._forget(digest_of(name))
 
-    async def _write(self, tx: Transaction, moved: dict[str, RemoteKey | None]) -> None:
+    async def _write(self, tx: Transaction, moved: dict[str, RemoteKey | int]) -> None:
         now_ms = self._clock.now_ms()
-        rows = [_row(name, key, now_ms) for name, key in sorted(moved.items()) if key is not None]
+        rows = [
+            _mark_row(name, key, now_ms) if isinstance(key, int) else _row(name, key, now_ms)
+            for name, key in sorted(moved.items())
+            if self._shared or not isinstance(key, int)
+        ]
         for start in range(0, len(rows), _BATCH):
-            statement = upsert(tx, remote_keys).values(rows[start : start + _BATCH])
-            changed = {name: statement.excluded[name] for name in ("site", "document", "fetched_ms", "saved_ms")}
-            await tx.execute(statement.on_conflict_do_update(index_elements=["digest"], set_=changed))
-        gone = [_digest(name).hex() for name, key in moved.items() if key is None]
-        arriving = {row["digest"] for row in rows}
-        excess = (
-            len(self._sites) + sum(bytes.fromhex(str(digest)) not in self._sites for digest in arriving) - self._limit
-        )
+            await tx.execute(_unless_older(upsert(tx, remote_keys).values(rows[start : start + _BATCH])))
+        gone = [digest_of(name).hex() for name, key in moved.items() if isinstance(key, int) and not self._shared]
+        arriving = {str(row["digest"]) for row in rows if row["document"]}
+        excess = len(self._sites) + sum(bytes.fromhex(digest) not in self._sites for digest in arriving) - self._limit
         gone += [digest.hex() for digest in list(self._sites)[: max(0, excess)] if digest.hex() not in arriving]
+        gone += [digest.hex() for digest in list(self._marks)[: max(0, len(self._marks) - self._limit)]]
         for start in range(0, len(gone), _BATCH):
             await tx.execute(delete(remote_keys).where(remote_keys.c.digest.in_(gone[start : start + _BATCH])))
 
+    def _mark(self, digest: bytes) -> None:
+        self._forget(digest)
+        self._marks[digest] = None
+        self._marks.move_to_end(digest)
+        while len(self._marks) > 2 * self._limit:
+            self._marks.popitem(last=False)
+
+    def _disbelieve(self, digest: bytes, until_ms: int) -> None:
+        self._gone_until_ms[digest] = max(until_ms, self._gone_until_ms.get(digest, until_ms))
+        self._gone_until_ms.move_to_end(digest)
+        while len(self._gone_until_ms) > self._limit:
+            self._gone_until_ms.popitem(last=False)
+
     def _note(self, digest: bytes, site: str) -> None:
         self._forget(digest)
+        self._marks.pop(digest, None)
         self._sites[digest] = site
         self._per_site[site] += 1
         while len(self._sites) > self._limit:
@@ -162,8 +214,33 @@ class KeptKeys:
                 del self._per_site[site]
 
 
-def _digest(name: str) -> bytes:
+def _unless_older(statement: postgresql.Insert | sqlite.Insert) -> Executable:
+    """A key never replaces a newer one, nor a mark that it is gone; a mark replaces every key."""
+    new, old = statement.excluded, remote_keys.c
+    changed: dict[str, ColumnElement[Any]] = {name: new[name] for name in ("site", "document", "saved_ms")}
+    changed["fetched_ms"] = case((old.fetched_ms > new.fetched_ms, old.fetched_ms), else_=new.fetched_ms)
+    newer = or_(
+        new.document == "",
+        old.fetched_ms < new.fetched_ms,
+        and_(old.fetched_ms == new.fetched_ms, old.document != ""),
+    )
+    return statement.on_conflict_do_update(index_elements=["digest"], set_=changed, where=newer)
+
+
+def digest_of(name: str) -> bytes:
+    """What a keyId without its fragment is known by here."""
     return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
+
+
+def _mark_row(name: str, gone_ms: int, now_ms: int) -> dict[str, object]:
+    site = site_of(authority(name) or "")[:300]
+    return {
+        "digest": digest_of(name).hex(),
+        "site": site,
+        "document": "",
+        "fetched_ms": gone_ms,
+        "saved_ms": now_ms,
+    }
 
 
 def _row(name: str, key: RemoteKey, now_ms: int) -> dict[str, object]:
@@ -184,7 +261,7 @@ def _row(name: str, key: RemoteKey, now_ms: int) -> dict[str, object]:
         ),
     )
     return {
-        "digest": _digest(name).hex(),
+        "digest": digest_of(name).hex(),
         "site": site_of(key.authority)[:300],
         "document": msgspec.json.encode(document).decode(),
         "fetched_ms": key.fetched_ms,

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from federation.actors import ActorDocument
-from federation.kept_keys import KeptKeys
+from federation.kept_keys import KeptKeys, digest_of
 from federation.key_failures import Failure, KeyFailures, is_final, is_passing
 from federation.key_fetches import KeyFetches
 from federation.key_policy import KeyPolicy, key_id_refusal
@@ -74,6 +74,8 @@ class KeyCache:
         self._may_fetch = may_fetch
         self._is_known = is_known
         self._keys: OrderedDict[str, _Entry] = OrderedDict()
+        self._names: dict[bytes, str] = {}
+        self._moved: Callable[[str, int], None] = lambda name, until_ms: None
         self._failures = KeyFailures(clock, self._policy)
         self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
         # Names of keys that made a signature, and until when (monotonic) that speaks for them.
@@ -83,6 +85,8 @@ class KeyCache:
             clock, 1, self._policy.refetch_interval_ms, 10_000
         )
         self._fetched = metrics.counter("fediviews_key_fetches_total", "Actor documents fetched for keys.", ["outcome"])
+        if kept is not None:
+            kept.hear(self._kept_elsewhere)
         metrics.gauge_from("fediviews_keys_cached", "Public keys of others in memory.", lambda: len(self._keys))
 
     async def verify(self, inspected: Inspected, address: str | None = None) -> Verdict:
@@ -153,10 +157,23 @@ class KeyCache:
     async def forget(self, key_id: str) -> None:
         """Drop what is known of a keyId: its actor was deleted. Raises StorageUnavailable."""
         name = without_fragment(key_id)
-        self._keys.pop(name, None)
         self._failures.forget(name)
+        gone_ms = self._drop(name)
+        self._moved(name, gone_ms)
         if self._kept is not None:
-            await self._kept.forget(name)
+            await self._kept.forget(name, gone_ms)
+
+    def moved_here(self, tell: Callable[[str, int], None]) -> None:
+        """Whom to tell that what was fetched of a key until then (wall time) is gone or replaced."""
+        self._moved = tell
+
+    def moved_elsewhere(self, name: str, until_ms: int) -> None:
+        """Another process says so."""
+        entry = self._keys.get(name)
+        if entry is not None and entry.key.fetched_ms <= until_ms:
+            self._remove(name)
+        if self._kept is not None:
+            self._kept.disbelieve(name, until_ms)
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -244,9 +261,28 @@ class KeyCache:
 
     def _put(self, name: str, entry: _Entry) -> None:
         self._keys[name] = entry
+        self._names[digest_of(name)] = name
         self._keys.move_to_end(name)
         if len(self._keys) > self._policy.max_keys:
-            self._keys.popitem(last=False)
+            self._remove(next(iter(self._keys)))
+
+    def _remove(self, name: str) -> None:
+        self._keys.pop(name, None)
+        self._names.pop(digest_of(name), None)
+
+    def _drop(self, name: str) -> int:
+        """What was fetched until now is gone. Returns what now is (wall time)."""
+        entry = self._keys.get(name)
+        fetched_ms = 0 if entry is None else entry.key.fetched_ms
+        self._remove(name)
+        if self._kept is not None:
+            return self._kept.drop(name, fetched_ms)
+        return max(self._clock.now_ms(), fetched_ms)
+
+    def _kept_elsewhere(self, digest: bytes, until_ms: int) -> None:
+        name = self._names.get(digest)
+        if name is not None and self._keys[name].key.fetched_ms <= until_ms:
+            self._remove(name)
 
     def _remember_proof(self, name: str, until_ms: int) -> None:
         self._proven[name] = until_ms
@@ -308,12 +344,15 @@ class KeyCache:
             if self._kept is not None and name in self._kept:
                 # What it replaces must not come back with the next start.
                 self._kept.keep(name, outcome)
+            if known is not None and replace(outcome, fetched_ms=known.key.fetched_ms) != known.key:
+                self._moved(name, outcome.fetched_ms - 1)
             return outcome
         self._fetched.labels(outcome.reason).inc()
         if is_final(outcome):
-            self._keys.pop(name, None)
-            if self._kept is not None:
-                self._kept.drop(name)
+            had = name in self._keys
+            gone_ms = self._drop(name)
+            if had:
+                self._moved(name, gone_ms)
         else:
             entry = self._keys.get(name)
             if entry is not None and now_ms < entry.until_ms:

@@ -9,6 +9,8 @@ from service.web.live_push import LivePush
 
 PEER_NEWS = "peers"
 """Topic of changed follows and verdicts."""
+KEY_NEWS = "keys"
+"""Topic of others' keys: until when (wall time, ms) what was fetched of one is gone or replaced, and its name."""
 LISTENED_MS = 1_000
 ELSEWHERE_MS = 60_000
 SHARED_MS = 5_000
@@ -39,6 +41,16 @@ class ChangesElsewhere:
             await peers.verdicts.refresh()
             await peers.refresh_follows()
 
+        keys = house.federation.remote_keys
+
+        async def key_changed(key: str) -> None:
+            # What was missed is seen in the database: see `federation.kept_keys.KeptKeys.save`.
+            until_ms, _, name = key.partition(" ")
+            if name:
+                keys.moved_elsewhere(name, int(until_ms))
+
+        news.hear(KEY_NEWS, key_changed)
+        keys.moved_here(lambda name, until_ms: news.tell(KEY_NEWS, f"{until_ms} {name}"))
         news.hear(VIDEO_NEWS, video_changed)
         news.hear(PEER_NEWS, peers_changed)
         peers.moved_here(lambda: news.tell(PEER_NEWS, "-"))

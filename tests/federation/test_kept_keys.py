@@ -81,7 +81,8 @@ def start(database: Database, clock: ManualClock) -> Start:
 
 async def kept(database: Database) -> int:
     async with database.read() as tx:
-        return len((await tx.execute(select(remote_keys.c.digest))).all())
+        rows = await tx.execute(select(remote_keys.c.digest).where(remote_keys.c.document != ""))
+        return len(rows.all())
 
 
 async def test_a_known_peer_needs_nobody_to_be_asked_after_a_restart(start: Start, clock: ManualClock) -> None:
@@ -218,6 +219,79 @@ async def test_other_processes_learn_of_it(start: Start) -> None:
     await first.cache.forget(KEY_ID)
     third = await start(shared=True)
     assert await third.says() == "key_unavailable"
+
+
+async def test_a_key_found_gone_is_not_read_again_before_it_is_deleted(start: Start, clock: ManualClock) -> None:
+    first = await start(DOCUMENT)
+    await first.says()
+    await first.kept.save()
+    first.answer = GONE
+    await first.says(key=rsa_key(number=2))
+    assert await first.says() == "actor_gone"
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "news lost"])
+@pytest.mark.parametrize("how", ["deleted", "found gone", "replaced"])
+async def test_what_one_process_learns_of_a_key_all_do(
+    start: Start, clock: ManualClock, database: Database, how: str, told: bool
+) -> None:
+    first, second = await start(DOCUMENT, shared=True), await start(DOCUMENT, shared=True)
+    if told:
+        first.cache.moved_here(second.cache.moved_elsewhere)
+    assert await second.says(key=rsa_key(number=2)) == "wrong_signature"
+    assert (await first.says(), await kept(database)) == ("ok", 0)
+    await first.kept.save()
+    await second.kept.save()
+    clock.advance(1_000)
+    first.answer = second.answer = ROTATED if how == "replaced" else GONE
+    if how == "deleted":
+        await first.cache.forget(ACTOR)
+    else:
+        assert await first.says(key=rsa_key(number=2)) == "wrong_signature"
+    if not told:
+        await first.kept.save()
+        await second.kept.save()
+    assert await second.says() == ("wrong_signature" if how == "replaced" else "actor_gone")
+    await first.kept.save()
+    await second.kept.save()
+    assert await kept(database) == (1 if how == "replaced" else 0)
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_a_late_process_does_not_bring_an_old_key_back(
+    start: Start, clock: ManualClock, database: Database, how: str
+) -> None:
+    first, late = await start(DOCUMENT, shared=True), await start(DOCUMENT, shared=True)
+    await first.says()
+    await first.kept.save()
+    await late.cache.get(KEY_ID)
+    clock.advance(1_000)
+    if how == "deleted":
+        await first.cache.forget(ACTOR)
+    else:
+        first.answer = ROTATED
+        assert await first.says(key=rsa_key(number=1)) == "ok"
+        await first.kept.save()
+    assert await late.says() == "ok", "it heard of nothing yet"
+    await late.kept.save()
+    assert await (await start(ROTATED, shared=True)).says() == "wrong_signature"
+    late.answer = ROTATED
+    assert await late.says() == "wrong_signature"
+    clock.advance(1_000)
+    back = await start(DOCUMENT, shared=True)
+    assert await back.says(**({"key": rsa_key(number=1)} if how == "replaced" else {})) == "ok"
+    await back.kept.save()
+    assert await kept(database) == 1, "who is there again is kept again"
+
+
+async def test_marks_of_what_is_gone_are_bounded(start: Start, clock: ManualClock, database: Database) -> None:
+    process = await start(shared=True, limit=5)
+    for number in range(20):
+        name, _ = key_of(f"site{number}.example", number, clock)
+        await process.cache.forget(name)
+        clock.advance(1)
+    async with database.read() as tx:
+        assert len((await tx.execute(select(remote_keys.c.digest))).all()) <= 6
 
 
 async def test_while_the_database_is_gone_keys_are_asked_for(
