@@ -129,7 +129,10 @@ class Following:
 
     async def part(self, host: str) -> None:
         """End all follows between us and a host that is about to be blocked, theirs and ours, and say so once, now."""
-        await self.reject_all(host)
+        # Side by side: a host that does not answer is not waited for twice.
+        await asyncio.gather(self.reject_all(host), self._undo_all(host))
+
+    async def _undo_all(self, host: str) -> None:
         for record in [record for record in self._peers.following() if record.host == host]:
             (await self._database.write(partial(self._peers.remove_following, actor=record.actor)))()
             undo = build.undo_follow(Follow(record.follow_id, record.object, record.actor))
