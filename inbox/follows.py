@@ -200,7 +200,8 @@ class FollowHandler:
         refusal = self._peers.may_follow(asked.host, asked.actor, asked.object)
         apply = None
         if refusal is None:
-            apply = await self._peers.add_follower(
+            made_room = await self._make_room(tx, asked)
+            added = await self._peers.add_follower(
                 tx,
                 actor=asked.actor,
                 host=asked.host,
@@ -209,6 +210,7 @@ class FollowHandler:
                 follow_id=asked.follow_id,
                 object_=asked.object,
             )
+            apply = added if made_room is None else partial(_both, made_room, added)
         await self._answers.answer_follow(
             tx,
             follow_id=asked.follow_id,
@@ -218,3 +220,24 @@ class FollowHandler:
             accepted=refusal is None,
         )
         return None if refusal is None else Refused(refusal.reason, refusal.detail, ACCEPTED_AND_DROPPED), apply
+
+    async def _make_room(self, tx: Transaction, asked: _Asked) -> Apply | None:
+        """End the follows whose places this one takes, and say so."""
+        displaced = self._peers.displaced_by(asked.host, asked.actor, asked.object)
+        if not displaced:
+            return None
+        for record in displaced:
+            await self._answers.answer_follow(
+                tx,
+                follow_id=record.follow_id,
+                actor=record.actor,
+                inbox=record.inbox,
+                target=record.object,
+                accepted=False,
+            )
+        return await self._peers.displace(tx, displaced)
+
+
+def _both(first: Apply, then: Apply) -> None:
+    first()
+    then()

@@ -105,6 +105,10 @@ class Follows:
         """How many actors of a host follow us."""
         return self._hosts_in[host]
 
+    def hosts_in(self) -> Iterable[tuple[str, int]]:
+        """Hosts whose actors follow us, and how many of each."""
+        return self._hosts_in.items()
+
     def followers_among(self, site: str) -> int:
         """How many actors of all hosts of this site or provider follow us."""
         return self._sites_in[site]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 
 from federation.peers import store
+from federation.peers.admission import Admission
 from federation.peers.follows import Apply, Follows, RemoteActor
 from federation.peers.known import KnownPeers
 from federation.peers.model import (
@@ -25,7 +26,6 @@ from federation.ports import PeerEvents
 from foundation.clock import Clock
 from foundation.database import Database, Transaction
 from foundation.errors import Refused
-from foundation.sites import provider_of, site_of
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
@@ -65,8 +65,6 @@ class Peers:
         self._clock = clock
         self._policies = Policies(policies, open_federation=open_federation, own_host=own_host)
         self._limits = limits or PeerLimits()
-        self._max_followers = max_followers
-        self._max_followers_per_host = max_followers_per_host
         self._follows = Follows(database, clock, events)
         self._follows.changed = self._forget_picture
         self._known = KnownPeers(max_peers, clock_skew_ms, keep=self._must_keep)
@@ -76,6 +74,9 @@ class Peers:
         self.verdicts = Verdicts(self._policies, database, events)
         self.verdicts.changed = self._forget_picture
         self.parties = Parties(self._is_named, self._limits, hosts_per_site, hosts_per_provider)
+        self._admission = Admission(
+            self._follows, self.parties, most=max_followers, most_of_host=max_followers_per_host
+        )
 
     async def load(self) -> None:
         """Read what earlier runs learnt."""
@@ -117,16 +118,7 @@ class Peers:
         refusal = self._policies.may_speak(host)
         if refusal is not None or self._follows.is_follower(actor, object_):
             return refusal
-        full = self._follows.follower_count() >= self._max_followers
-        most = self._max_followers_per_host
-        if full or self._follows.followers_of(host) >= most:
-            return _TOO_MANY
-        circles = self.parties.circles(host)
-        crowded = any(
-            self._follows.followers_among(name) >= most * circle.hosts
-            for circle, name in zip(circles, (site_of(host), provider_of(host)), strict=False)
-        )
-        return _TOO_MANY if crowded else None
+        return self._admission.refusal(host)
 
     def accepts(self, host: str, kind: str) -> bool:
         """Whether ``viewers`` | ``views`` | ``totals`` | ``announces`` are taken from a host that may speak."""
@@ -182,6 +174,18 @@ class Peers:
         """
         remote = RemoteActor(actor, host, inbox, shared_inbox)
         return await self._follows.add_follower(tx, remote, follow_id=follow_id, object_=object_)
+
+    def displaced_by(self, host: str, actor: str, object_: str) -> list[FollowRecord]:
+        """Who has to go for a new follower that ``may_follow``: mostly nobody. To be told so (``Reject``), and removed
+        with ``displace``."""
+        return self._admission.displaced_by(host, actor, object_)
+
+    async def displace(self, tx: Transaction, records: Iterable[FollowRecord]) -> Apply | None:
+        """End these follows of us. Call the result after commit."""
+        gone = {(record.actor, record.object) for record in records}
+        return await self._follows.remove(
+            tx, lambda record: record.direction is Direction.IN and (record.actor, record.object) in gone
+        )
 
     async def undone(
         self, tx: Transaction, actor: str, object_: str | None = None, *, follow_id: str | None = None
@@ -327,6 +331,7 @@ class Peers:
 
     def _forget_picture(self) -> None:
         self._picture = None
+        self._admission.forget()
 
     def _is_named(self, host: str) -> bool:
         return self._policies.is_named(host) or self._follows.following_state(host) is not None

@@ -115,11 +115,13 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         ),
         own_host=identity.authority,
         max_peers=federation.max_peers,
+        max_followers=federation.max_followers,
         hosts_per_site=federation.hosts_per_site,
         hosts_per_provider=federation.hosts_per_provider,
         clock_skew_ms=federation.clock_skew_ms,
         software_ttl_ms=federation.software_ttl_ms,
     )
+    metrics.gauge_from("fediviews_followers", "Actors of other instances that follow us", peers.follower_count)
     signing = Signing(ring, peers.signing, clock, metrics, actor=identity.actor_url)
     actors = ActorClient(asking, signing=signing)
     own = frozenset({identity.authority})

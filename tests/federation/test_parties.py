@@ -136,3 +136,40 @@ def test_no_site_and_no_provider_is_above_its_limit(viewers: dict[str, int]) -> 
         min(8, sum(own[host] for host in own if parties.circles(host)[0].name == site))
         for site in {parties.circles(host)[0].name for host in own}
     )
+
+
+async def test_who_has_the_most_makes_room_for_who_has_few(database: Database, clock: ManualClock) -> None:
+    peers = Peers(database, clock, NullPeerEvents(), own_host="our.example", max_followers=6, max_followers_per_host=3)
+
+    async def follow(host: str, name: str) -> list[str]:
+        """Whose places it took."""
+        actor = f"https://{host}/{name}"
+        assert peers.may_follow(host, actor, OURS) is None
+        gone = peers.displaced_by(host, actor, OURS)
+        told = {"actor": actor, "host": host, "inbox": f"{actor}/inbox", "follow_id": f"{actor}/f", "object_": OURS}
+        if gone:
+            displaced = await database.write(lambda tx: peers.displace(tx, gone))
+            assert displaced is not None
+            displaced()
+        (await database.write(lambda tx: peers.add_follower(tx, shared_inbox=None, **told)))()
+        return [record.actor.removeprefix("https://") for record in gone]
+
+    def may_follow(host: str, name: str) -> bool:
+        return peers.may_follow(host, f"https://{host}/{name}", OURS) is None
+
+    for name in ("1", "2", "3"):
+        assert await follow("loud.vercel.app", name) == []
+    assert await follow("calm.vercel.app", "1") == []
+    assert await follow("tube.example", "1") == []
+    assert await follow("tube.example", "2") == []
+    assert not may_follow("other.vercel.app", "1"), "the largest is refused first"
+    assert await follow("newcomer.example", "1") == ["loud.vercel.app/3"]
+    assert await follow("newcomer.example", "2") == ["loud.vercel.app/2"]
+    assert not may_follow("newcomer.example", "3"), "all have as many"
+    assert not may_follow("tube.example", "3")
+    assert await follow("late.example", "1") != []
+    assert peers.follower_count() == 6
+    assert may_follow("tube.example", "1"), "it follows already"
+    await peers.verdicts.allow("allowed.example")
+    assert len(await follow("allowed.example", "1")) == 1
+    assert peers.follower_count() == 6

@@ -424,6 +424,8 @@ async def test_followers_are_bounded(make: Callable[..., Peers], database: Datab
     assert may_follow(peers, "b.example", "two") is None, "who follows already may say so again"
     assert may_follow(peers, "c.example") is None
     await follow_us(peers, database, "c.example")
+    assert may_follow(peers, "d.example") is None, "b.example has more than its share"
+    await peers.verdicts.allow("b.example")
     assert reason(may_follow(peers, "d.example")) == "too_many_followers"
 
 

@@ -301,3 +301,15 @@ async def test_an_actor_that_says_good_bye_is_forgotten(house: House) -> None:
 
 async def test_what_means_nothing_to_us_is_dropped(house: House) -> None:
     assert await take(house, UnknownActivity(id_("like"), THEM, "Like")) == "unsupported_type"
+
+
+async def test_who_makes_room_for_a_newcomer_is_told(database: Database, clock: ManualClock) -> None:
+    house = await House(database, clock, max_followers=2).start()
+    second = THEM.rpartition("/")[0] + "/second"
+    house.web.documents |= {name: actor_document(name, pem=PEM) for name in (THEM, second, MALLORY)}
+    assert await take(house, follow()) == "applied"
+    assert await take(house, follow(second), second) == "applied"
+    assert await take(house, follow(MALLORY), MALLORY) == "applied"
+    assert [accepted for *_, accepted in house.answers.given] == [True, True, False, True]
+    followers, count = house.peers.list_followers()
+    assert (count, {record.actor for record in followers}) == (2, {THEM, MALLORY})
