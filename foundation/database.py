@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from foundation.clock import Clock
 from foundation.database_engines import check_version, engines, is_misconfigured, prepare_file
 from foundation.database_urls import driver_url, place_of
+from foundation.database_use import Use, use_of
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.group_commit import GroupWriter
 from foundation.metrics import Metrics
@@ -64,10 +65,11 @@ def upsert(tx: Transaction, table: Table) -> postgresql.Insert | sqlite.Insert:
 class Database:
     """Open with ``await Database.open(...)``; several may be open in one process (each wants its own ``Metrics``)."""
 
-    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, group: GroupWriter, place: str = "") -> None:
+    def __init__(self, reader: AsyncEngine, writer: AsyncEngine, group: GroupWriter, use: Use, place: str = "") -> None:
         self._reader = reader
         self._writer = writer
         self._group = group
+        self._use = use
         self.place = place
         """What and where it is, for people; without a password."""
 
@@ -81,21 +83,26 @@ class Database:
         readers: int = READERS,
         max_waiting: int = 10_000,
         statement_timeout_ms: int = STATEMENT_TIMEOUT_MS,
+        in_use: bool = False,
     ) -> Database:
         """Connect and start the writer.
 
         ``url`` is ``sqlite:///path`` (four slashes for an absolute path) or ``postgresql://user@host/name``.
         ``readers`` bounds the concurrent read transactions, ``max_waiting`` the writes that wait for a commit,
-        ``statement_timeout_ms`` any statement on PostgreSQL. Raises ConfigError for any other URL, StorageUnavailable,
-        which names the place, when the database does not answer or is too old.
+        ``statement_timeout_ms`` any statement on PostgreSQL. While it is open ``in_use``, ``check_free`` of others says
+        that somebody runs on it. Raises ConfigError for any other URL, StorageUnavailable, which names the place, when
+        the database does not answer or is too old.
         """
         target = driver_url(url)
         reader, writer = engines(target, readers, statement_timeout_ms)
         group = GroupWriter(writer, clock=clock, metrics=metrics, max_waiting=max_waiting)
-        database = cls(reader, writer, group, place_of(target))
+        use = use_of(target, writer)
+        database = cls(reader, writer, group, use, place_of(target))
         try:
             if target.get_backend_name() == "sqlite":
                 prepare_file(target.database or "")
+            if in_use:
+                use.share()
             await group.start()
             check_version(writer)
         except BaseException as error:
@@ -117,6 +124,12 @@ class Database:
                 await tx.exec_driver_sql("SELECT 1")
         except StorageUnavailable as problem:
             raise StorageUnavailable(f"{problem} ({self.place})") from problem
+
+    async def check_free(self, tx: Transaction) -> None:
+        """Within a write: nobody runs on it (``in_use``), and who begins to waits for the end of ``tx``. Raises
+        StorageUnavailable where somebody does; a database must not call this when it was opened ``in_use`` itself."""
+        if not await self._use.is_free(tx):
+            raise StorageUnavailable(f"{self.place} is in use: stop every service and command that runs on it first")
 
     @property
     def fullness(self) -> float:
@@ -202,6 +215,7 @@ class Database:
     async def _dispose(self) -> None:
         await self._writer.dispose()
         await self._reader.dispose()
+        self._use.end()
 
 
 def _name_of(work: Callable[..., object]) -> str:

@@ -31,10 +31,10 @@ def check_version(engine: AsyncEngine) -> None:
 
 
 def is_misconfigured(error: BaseException, url: URL) -> bool:
-    """Did the driver refuse what it was told before it asked anybody? A file that is missing is that of a certificate,
-    unless a socket was looked for."""
-    unread = isinstance(error, FileNotFoundError) and url.host is not None
-    return unread or type(error).__name__ == "ClientConfigurationError"
+    """Did the driver refuse what it was told before it asked anybody? A file that is missing or may not be read is that
+    of a certificate, unless a socket was looked for."""
+    unread = isinstance(error, FileNotFoundError) or (isinstance(error, PermissionError) and error.filename is not None)
+    return (unread and url.host is not None) or type(error).__name__ == "ClientConfigurationError"
 
 
 def engines(url: URL, readers: int, statement_timeout_ms: int) -> tuple[AsyncEngine, AsyncEngine]:

@@ -66,12 +66,19 @@ class Service:
             raise ConfigError("storage.directory", f"cannot be made: {problem.strerror}") from None
         clock, metrics = clock or SystemClock(), metrics or Metrics()
         metrics.started(clock.now_ms())
-        database = await open_database(config, clock, metrics)
+        live = live_stores(config, clock, metrics)
         try:
-            live, spool = live_stores(config, clock, metrics), spool_of(config, database, clock, metrics)
+            live.hold()
+            database = await open_database(config, clock, metrics)
+        except BaseException:
+            await live.stop()
+            raise
+        try:
+            spool = spool_of(config, database, clock, metrics)
             joined = together(config, live, clock, metrics)
             return cls(Ground(config, clock, metrics, database, spool, live, joined, Shedder(metrics)), worker)
         except BaseException:
+            await live.stop()
             await database.close()
             raise
 

@@ -22,16 +22,16 @@ async def adopt_database(config: Config) -> int:
         try:
             await check_unused(db)
             await migrate(db)
-            before = await adopt(db, name, clock)
+            moved = await adopt(db, name, clock)
         finally:
             await db.close()
-    if before is None:
+    if moved is None:
         print(f"{db.place} belongs to {name}; nothing changed.", file=sys.stderr)
         return 0
     print(
-        f"{db.place} belonged to {before}, and belongs to {name} from now on.\n"
-        "Its videos have new ids; views and statistics stay. Follows ended on this side: whoever followed the old name"
-        " has to follow the new one, and the service follows anew whom config.yaml names.",
+        f"{db.place} belonged to {moved.owner}, and belongs to {name} from now on.\n"
+        f"Its videos have new ids; views and statistics stay. Follows ended on this side ({moved.follows}): whoever"
+        " followed the old name has to follow the new one, and the service follows anew whom config.yaml names.",
         file=sys.stderr,
     )
     return 0

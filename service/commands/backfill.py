@@ -1,6 +1,7 @@
 """``fediviews backfill``: history of web sites out of a file, or the sums of their visits anew, with a bar to look at.
 
-It works on the database itself, whether a service runs or not, and may be stopped and started at any time.
+It works on the database itself, whether a service runs or not, and may be stopped and started at any time. The database
+has to be there, of this release and of ``instance.url``: only a start of the service changes that.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from service.building.user_agent import user_agent
 from service.building.viewer_secret import viewer_secret
 from service.building.websites import backfill_of, sites_of
 from service.config import Config
-from service.storage.stores import open_database
+from service.storage.stores import open_ours
 from views.bots import Crawlers
 from views.pages.backfill import Backfill, History
 from views.pages.jobs import Job, Status
@@ -51,7 +52,7 @@ class Wish:
 async def backfill(config: Config, wish: Wish) -> int:
     """Raises ConfigError for a wish that cannot be granted, StorageUnavailable."""
     clock = SystemClock()
-    database = await open_database(config, clock, Metrics())
+    database = await open_ours(config, clock, Metrics())
     geo = Geo(config, clock, Metrics(), user_agent(str(config.instance.url)))
     try:
         secret = viewer_secret(config.storage.directory)

@@ -15,6 +15,7 @@ from service import VERSION
 from service.app import Service
 from service.config import EMPTY, Config, load_config
 from service.config.admin_token import FILE_NAME as ADMIN_TOKEN_FILE
+from service.config.starting import doubts
 from service.garbage import look_rarely
 from service.workers.link import ParentLink
 from service.workers.supervisor import Supervisor
@@ -27,6 +28,8 @@ async def serve(config: Config, env: Mapping[str, str], parent: ParentLink | Non
     with it."""
     # Whoever asks for a reload while we start has just been read; without this, the signal would end the process.
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, lambda: None)
+    if parent is None:
+        _say_doubts(config)
     service = await Service.create(config, worker=None if parent is None else parent.worker)
     try:
         await service.start()
@@ -51,7 +54,13 @@ async def serve_workers(config: Config, count: int) -> int:
         token = None if config.tokens else str(config.storage.directory / ADMIN_TOKEN_FILE)
         print_welcome(config, f"http://{host}:{port}", token, workers=count)
 
+    _say_doubts(config)
     return await Supervisor(config, count, welcome).run()
+
+
+def _say_doubts(config: Config) -> None:
+    for doubt in doubts(config):
+        log.warning("%s", doubt)
 
 
 async def _until_stopped(service: Service, env: Mapping[str, str], parent: ParentLink | None) -> None:

@@ -21,6 +21,7 @@ from service.config.model import Config
 from service.config.quoting import is_quotable, quotable_key
 from service.config.references import References
 from service.config.shape import ListOf, Scalar, Section, Shape, TableOf, section_of
+from service.config.starting import check_start, doubts, missing_files
 from service.config.storage import Database, DatabaseKind
 
 EMPTY = "the configuration says nothing: it is empty, or all of it is comments"
@@ -32,6 +33,10 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
 
     Raises ConfigError: its path names the key, its message ends with file and line where they are known.
     """
+    return _loaded(path, env)[0]
+
+
+def _loaded(path: Path, env: Mapping[str, str]) -> tuple[Config, _Reader]:
     try:
         with path.open("rb") as file:
             data = file.read(tree.LARGEST_TEXT + 1)
@@ -47,20 +52,28 @@ def load_config(path: Path, env: Mapping[str, str]) -> Config:
         check(config)
     except ConfigError as error:
         raise reader.located(error) from None
-    return config
+    return config, reader
 
 
 def check_config(
     path: Path, env: Mapping[str, str] | None = None, *, out: TextIO | None = None, err: TextIO | None = None
 ) -> int:
-    """Say in one line that the file is fine (status 0), or what is not, on stderr (status 2)."""
+    """Say in one line that the file is fine (status 0), or what is not, on stderr (status 2). What a start would warn
+    of is said there as well."""
+    err = err or sys.stderr
     try:
-        config = load_config(path, os.environ if env is None else env)
+        config, reader = _loaded(path, os.environ if env is None else env)
+        try:
+            check_start(config)
+        except ConfigError as error:
+            raise reader.located(error) from None
     except ConfigError as error:
-        print(f"{path}: {error}", file=err or sys.stderr)
+        print(f"{path}: {error}", file=err)
         return 2
     if config.empty:
-        print(f"{path}: warning: {EMPTY}: everything has its default", file=err or sys.stderr)
+        print(f"{path}: warning: {EMPTY}: everything has its default", file=err)
+    for doubt in (*doubts(config), *missing_files(config)):
+        print(f"{path}: warning: {doubt}", file=err)
     what = f"{len(config.peers)} peers, {len(config.tokens)} tokens, {len(config.videos)} videos"
     print(f"{path}: OK ({config.instance.url}; {what})", file=out or sys.stdout)
     return 0

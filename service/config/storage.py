@@ -70,6 +70,7 @@ def parse_live(text: str) -> Live:
         return Live()
     if text.startswith(("redis://", "rediss://")):
         _check(text)
+        _check_number(urlsplit(text).path)
         return Live(LiveKind.REDIS, text)
     if text.startswith(("redis+cluster://", "rediss+cluster://")):
         _check_each(text)
@@ -78,6 +79,7 @@ def parse_live(text: str) -> Live:
         _check_each(text)
         if not urlsplit(text).path.strip("/"):
             raise ValueError("names no service: write redis+sentinel://host:port/service")
+        _check_number(urlsplit(text).path.strip("/").partition("/")[2])
         return Live(LiveKind.REDIS_SENTINEL, text)
     if text.startswith(("unix://", "redis+unix://")):
         text = text.removeprefix("redis+")
@@ -89,6 +91,13 @@ def parse_live(text: str) -> Live:
 
 
 _ENCODE = "in a password write % # / ? @ : as %25 %23 %2F %3F %40 %3A"
+
+
+def _check_number(path: str) -> None:
+    """The client would take database 0 instead, without a word."""
+    number = path.strip("/")
+    if number and not (number.isascii() and number.isdecimal()):
+        raise ValueError("names no database: Redis numbers them, write redis://host:port/0")
 
 
 def _check_each(text: str) -> None:

@@ -13,6 +13,7 @@ from federation.own_keys import ED25519_NAME, RSA_NAME, key_files
 from foundation.errors import FetchFailed, Refused
 from service.building.viewer_secret import SECRET_FILE
 from service.config.admin_token import FILE_NAME
+from service.config.starting import doubts
 from service.doctor.model import Finding, Surroundings, failed, ok, warning
 
 _OTHERS = 0o077
@@ -40,6 +41,10 @@ async def name(around: Surroundings) -> Sequence[Finding]:
     identity = around.identity
     if identity is None or around.actors is None:
         return []
+    if _is_tried_out(around):
+        says = f"{identity.base_url} is of this machine or network: good to try things out, nobody elsewhere reaches it"
+        found = [warning(_NAME, says, "set instance.url to the public address before the first contact")]
+        return found + [warning(_NAME, doubt, "see listen.port in config.yaml") for doubt in doubts(around.config)]
     try:
         await around.http.get(f"{identity.base_url}/.well-known/nodeinfo", accept="application/json")
     except FetchFailed as problem:
@@ -52,6 +57,13 @@ async def name(around: Surroundings) -> Sequence[Finding]:
         advice = "another installation answers there, or the key was rotated just now"
         return [failed(_NAME, f"{identity.actor_url} shows another key than the one we sign with", advice)]
     return [ok(_NAME, f"{identity.base_url} is this instance, with its key")]
+
+
+def _is_tried_out(around: Surroundings) -> bool:
+    """Local, and not so that instances there may ask each other: nobody asks, and neither may we."""
+    url, federation = around.config.instance.url, around.config.federation
+    may_ask = federation.allow_private_addresses and (federation.allow_http or url.scheme == "https")
+    return url.is_local and not may_ask
 
 
 def _unreachable(url: str, problem: FetchFailed) -> Finding:
@@ -72,6 +84,8 @@ async def webfinger(around: Surroundings) -> Sequence[Finding]:
     if identity is None:
         return []
     account = f"acct:{identity.actor_name}@{identity.authority}"
+    if _is_tried_out(around):
+        return [ok(_WEBFINGER, f"{account} was not asked for: nobody elsewhere can")]
     url = f"{identity.base_url}/.well-known/webfinger?resource={quote(account, safe='')}"
     try:
         answer = await around.http.get(url, accept="application/jrd+json, application/json")

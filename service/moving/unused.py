@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from foundation.database import Database, Transaction
 from foundation.database_urls import driver_url
+from foundation.database_use import SUFFIX
 from foundation.errors import FediviewsError
 from service.storage.stores import JOURNAL_DIRECTORY
 
@@ -93,7 +94,7 @@ def left_as_found(url: str) -> Iterator[Callable[[], None]]:
         yield keep
     finally:
         if not kept:
-            for suffix in ("", "-wal", "-shm"):
+            for suffix in ("", "-wal", "-shm", SUFFIX):
                 path.with_name(path.name + suffix).unlink(missing_ok=True)
             for directory in made:
                 with suppress(OSError):

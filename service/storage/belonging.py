@@ -4,6 +4,7 @@ instances would take all of it for something new, beside what they know."""
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 
 from sqlalchemy import delete, func, insert, literal, select, update
 
@@ -39,9 +40,34 @@ def not_ours(place: str, owner: str, url: BaseUrl) -> str:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Whose the database was, and how many follows ended with that name."""
+
+    owner: str
+    follows: int
+
+
+async def check_ours(db: Database, url: BaseUrl) -> None:
+    """Changes nothing. Raises ConfigError when a start of the service is needed first, or it belongs to another."""
+    owner = await db.write(owner_of)
+    if owner == str(url):
+        return
+    if owner is not None and is_of_another(owner, url):
+        raise ConfigError("instance.url", not_ours(db.place, owner, url))
+    if owner is None:
+        raise ConfigError("instance.url", f"{db.place} belongs to nobody yet: start the service once, it takes it")
+    raise ConfigError(
+        "instance.url",
+        f"is {url}, but {db.place} is still of {owner}, tried out on this machine: set it back, or stop what runs there"
+        f" and start the service once, which moves it",
+    )
+
+
 async def settle(db: Database, url: BaseUrl, clock: Clock) -> None:
     """At each start: the first one takes possession. What was tried out on loopback, where nobody else could know it,
-    moves by itself. Raises ConfigError when it belongs to another instance."""
+    moves by itself. Raises ConfigError when it belongs to another instance, StorageUnavailable when one that tries it
+    out still runs."""
     now_ms = clock.now_ms()
 
     async def claim(tx: Transaction) -> str:
@@ -54,22 +80,29 @@ async def settle(db: Database, url: BaseUrl, clock: Clock) -> None:
         return
     if is_of_another(owner, url):
         raise ConfigError("instance.url", not_ours(db.place, owner, url))
-    await adopt(db, url, clock)
-    _log.warning("the database was of %s, tried out on this machine: its videos have ids of %s now", owner, url)
+    moved = await adopt(db, url, clock)
+    if moved is not None:
+        _log.warning(
+            "the database was of %s, tried out on this machine: its videos have ids of %s now; %d follows ended",
+            moved.owner,
+            url,
+            moved.follows,
+        )
 
 
-async def adopt(db: Database, url: BaseUrl, clock: Clock) -> str | None:
-    """Make the database ours; whose it was, None when it was ours or nobody's.
+async def adopt(db: Database, url: BaseUrl, clock: Clock) -> Moved | None:
+    """Make the database ours; None when it was ours or nobody's. Raises StorageUnavailable while somebody runs on it.
 
     Ids of our videos change, views and statistics stay. Follows end on this side, both ways, and what was still to be
     delivered goes: both speak of actors that are no more.
     """
     now_ms = clock.now_ms()
 
-    async def work(tx: Transaction) -> str | None:
+    async def work(tx: Transaction) -> Moved | None:
         owner = await owner_of(tx)
         if owner == str(url):
             return None
+        await db.check_free(tx)
         await tx.execute(delete(instance))
         await tx.execute(insert(instance).values(key=_KEY, url=str(url), since_ms=now_ms))
         if owner is None:
@@ -77,8 +110,9 @@ async def adopt(db: Database, url: BaseUrl, clock: Clock) -> str | None:
         renamed = literal(str(url)).concat(func.substr(videos.c.url, len(owner) + 1))
         ours = videos.c.local.is_(True) & videos.c.url.startswith(f"{owner}/", autoescape=True)
         await tx.execute(update(videos).where(ours).values(url=renamed, origin=url.authority))
+        ended = (await tx.execute(select(func.count()).select_from(follows))).scalar_one()
         for gone in (follows, delivery_exceptions, activity_log):
             await tx.execute(delete(gone))
-        return owner
+        return Moved(owner, ended)
 
     return await db.write(work)

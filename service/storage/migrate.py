@@ -22,13 +22,29 @@ _LOCK = 0x0FED1_51E35
 async def migrate(db: Database) -> None:
     """Run what is missing, in one transaction: afterwards the schema is this release's, or what it was before.
 
-    Raises StorageUnavailable when a later release has migrated the database already.
+    Raises StorageUnavailable when a later release has migrated the database already, or an earlier one runs on it.
     """
 
     async def work(tx: Transaction) -> None:
         if tx.dialect.name == "postgresql":
             await tx.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
-        await tx.run_sync(upgrade)
+        if await tx.run_sync(_revisions) != heads():
+            await tx.run_sync(_check_known)
+            await db.check_free(tx)
+            await tx.run_sync(upgrade)
+
+    await db.write(work)
+
+
+async def check_schema(db: Database) -> None:
+    """Raises StorageUnavailable where it is not that of this release."""
+
+    async def work(tx: Transaction) -> None:
+        await tx.run_sync(_check_known)
+        if await tx.run_sync(_revisions) != heads():
+            raise StorageUnavailable(
+                f"{db.place}: its schema is not of this release; start this release's service once, it migrates"
+            )
 
     await db.write(work)
 
@@ -44,12 +60,20 @@ def _config() -> Config:
     return config
 
 
-def upgrade(connection: Connection) -> None:
-    """As ``migrate``, on a connection whose transaction the caller commits."""
-    config = _config()
-    config.attributes["connection"] = connection
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    unknown = set(MigrationContext.configure(connection).get_current_heads()) - known
+def _revisions(connection: Connection) -> set[str]:
+    return set(MigrationContext.configure(connection).get_current_heads())
+
+
+def _check_known(connection: Connection) -> None:
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    unknown = _revisions(connection) - known
     if unknown:
         raise StorageUnavailable(f"database: its schema is of a later release ({', '.join(sorted(unknown))})")
+
+
+def upgrade(connection: Connection) -> None:
+    """As ``migrate``, on a connection whose transaction the caller commits."""
+    _check_known(connection)
+    config = _config()
+    config.attributes["connection"] = connection
     command.upgrade(config, "head")

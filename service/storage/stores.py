@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from foundation.clock import Clock
 from foundation.database import Database
+from foundation.database_urls import driver_url
+from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from foundation.spool import Spool, SpoolSettings
 from service.config import SQLITE_FILE, Config
-from service.storage.belonging import settle
-from service.storage.migrate import migrate
+from service.storage.belonging import check_ours, settle
+from service.storage.migrate import check_schema, migrate
 from views.counters.base import CounterStore
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
@@ -37,40 +39,50 @@ def database_url(config: Config) -> str:
     return storage.database.url or f"sqlite:///{storage.database.path or storage.directory / SQLITE_FILE}"
 
 
-def _is_served(config: Config) -> bool:
-    """Does a service hold the lock of this directory? Where live state is in Redis there is none."""
-    lock = config.storage.directory / JOURNAL_DIRECTORY / "lock"
-    if not lock.exists():
-        return False
-    with lock.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 async def open_database(config: Config, clock: Clock, metrics: Metrics) -> Database:
-    """The database at the schema of this release. Raises ConfigError, also where it belongs to another instance, and
-    StorageUnavailable."""
-    storage = config.storage
-    url = database_url(config)
+    """For a service: the database at the schema of this release, and ours while it is open. Raises ConfigError, also
+    where it belongs to another instance, and StorageUnavailable, also where somebody runs on it who would lose it."""
     # Over connections that may take their time: the limit of statements is made for answers to people.
-    migrating = await Database.open(url, clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS)
+    migrating = await Database.open(
+        database_url(config), clock=clock, metrics=Metrics(), statement_timeout_ms=MIGRATION_TIMEOUT_MS
+    )
     try:
         await migrate(migrating)
-        # What a running service holds stays its own: whoever comes second fails for the lock, and changes nothing.
-        if not _is_served(config):
-            await settle(migrating, config.instance.url, clock)
+        await settle(migrating, config.instance.url, clock)
     finally:
         await migrating.close()
-    return await Database.open(
+    return await open_ours(config, clock, metrics)
+
+
+async def open_ours(config: Config, clock: Clock, metrics: Metrics) -> Database:
+    """The database as a start of the service left it: nothing in it is changed, and while it is open nobody moves it to
+    another URL or schema. Raises ConfigError where it is of another URL, StorageUnavailable."""
+    storage = config.storage
+    url = database_url(config)
+    _check_there(url)
+    database = await Database.open(
         url,
         clock=clock,
         metrics=metrics,
         readers=storage.database_connections,
         statement_timeout_ms=storage.database_timeout_ms,
+        in_use=True,
     )
+    try:
+        # Only now does nobody change it any more; a write waits for whoever was about to.
+        await check_schema(database)
+        await check_ours(database, config.instance.url)
+    except BaseException:
+        await database.close()
+        raise
+    return database
+
+
+def _check_there(url: str) -> None:
+    """An SQLite file would be made by looking."""
+    target = driver_url(url)
+    if target.get_backend_name() == "sqlite" and not Path(target.database or "").exists():
+        raise StorageUnavailable(f"database {target.database}: there is none yet; start the service once, it makes one")
 
 
 def spool_of(config: Config, database: Database, clock: Clock, metrics: Metrics) -> Spool:
@@ -88,6 +100,10 @@ class LiveStores(Protocol):
 
     @property
     def progress(self) -> ProgressStore | ProgressKeeper: ...
+
+    def hold(self) -> None:
+        """Until ``stop``, where it belongs to one process: before anything beside it is changed. Raises
+        StorageUnavailable."""
 
     async def start(self) -> None:
         """Before anything is asked or changed. Raises StorageUnavailable: the store does not answer."""
@@ -113,6 +129,9 @@ class MemoryStores:
     progress: ProgressStore
     journal: Journal
     clock: Clock
+
+    def hold(self) -> None:
+        self.journal.hold()
 
     async def start(self) -> None:
         """Take back what the last run wrote, then go on writing."""
@@ -140,6 +159,9 @@ class RedisStores:
     counters: RedisCounterStore
     progress: RedisProgressStore
     link: RedisLink
+
+    def hold(self) -> None:
+        """All processes of an instance share it."""
 
     async def start(self) -> None:
         await self.counters.start()

@@ -11,12 +11,16 @@ from pathlib import Path
 
 from integration.house import ROOT, wait_until
 
+from service.app import Service
+from service.config import load_config
+
 LINES = 400
 CITY = ROOT / "tests" / "fixtures" / "geoip" / "GeoLite2-City-Test.mmdb"
 SWEDE = "89.160.20.112"
 
 
-def written(directory: Path) -> Path:
+async def written(directory: Path) -> Path:
+    """A configuration, a log, and the database that a service has made."""
     (directory / "config.yaml").write_text(
         "storage: {directory: data}\npages: {sites: [{host: blog.example}], backfill_batch: 2}\n"
     )
@@ -25,6 +29,7 @@ def written(directory: Path) -> Path:
         at = f"20/Sep/2026:10:{n // 60:02}:{n % 60:02} +0000"
         lines.append(f'203.0.113.{n % 50} - - [{at}] "GET /{n % 20} HTTP/1.1" 200 1 "-" "Firefox"')
     (directory / "access.log").write_text("\n".join(lines) + "\n")
+    await Service.prepare(load_config(directory / "config.yaml", {}))
     return directory / "data" / "fediviews.sqlite"
 
 
@@ -36,8 +41,6 @@ async def backfill(directory: Path, *arguments: str) -> asyncio.subprocess.Proce
 
 
 def processed(file: Path) -> int:
-    if not file.exists():
-        return 0
     try:
         with sqlite3.connect(file) as connection:
             row = connection.execute("SELECT processed FROM page_backfills").fetchone()
@@ -47,7 +50,7 @@ def processed(file: Path) -> int:
 
 
 async def test_killed_without_warning_it_goes_on_and_counts_each_view_once(tmp_path: Path) -> None:
-    file = written(tmp_path)
+    file = await written(tmp_path)
     log = str(tmp_path / "access.log")
     first = await backfill(tmp_path, log)
     await wait_until(lambda: processed(file) >= 10, 60)
@@ -70,7 +73,7 @@ async def test_killed_without_warning_it_goes_on_and_counts_each_view_once(tmp_p
 
 
 async def test_wrong_calls_say_what_is_wrong(tmp_path: Path) -> None:
-    written(tmp_path)
+    await written(tmp_path)
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     for arguments, said in (
         (["nowhere.log"], "nowhere.log cannot be read"),
@@ -86,7 +89,7 @@ async def test_wrong_calls_say_what_is_wrong(tmp_path: Path) -> None:
 
 
 async def test_addresses_are_looked_up_and_kept_nowhere(tmp_path: Path) -> None:
-    file = written(tmp_path)
+    file = await written(tmp_path)
     config = tmp_path / "config.yaml"
     config.write_text(config.read_text() + f"geoip: {{city: {CITY}}}\n")
     at = "20/Sep/2026:10:00:00 +0000"

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 import yaml
-from integration.house import run
-from sqlalchemy import func, insert, select
+from integration.house import run, wait_until
+from sqlalchemy import func, insert, inspect, select, text
 from support.servers.process import free_port
 
 from federation.tables import follows
 from foundation.clock import ManualClock
 from foundation.database import Database, Transaction
-from foundation.errors import ConfigError
+from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
 from outbox.log import FOLLOWERS, Activity, ActivityLog, Kind
 from service.app import Service
+from service.commands.backfill import Wish, backfill
 from service.config import Config, Instance, Listen, Storage
 from service.config.storage import parse_database
 from service.config.values import parse_origin
@@ -25,7 +28,7 @@ from service.doctor import stores
 from service.doctor.command import surroundings_of
 from service.doctor.model import Status
 from service.moving.command import move
-from service.storage.belonging import adopt, owner_of, settle
+from service.storage.belonging import Moved, adopt, owner_of, settle
 from service.storage.migrate import migrate
 from views.model import VideoDraft
 from views.tables import videos
@@ -83,7 +86,7 @@ async def test_adopting_renames_what_is_ours_and_leaves_the_rest(database: Datab
     clock = ManualClock()
     assert await adopt(database, OLD, clock) is None
     await put_history(database)
-    assert await adopt(database, NEW, clock) == str(OLD)
+    assert await adopt(database, NEW, clock) == Moved(str(OLD), follows=1)
     assert await ids(database) == [(f"{NEW}/videos/watch/{UUID}", "b.example"), THEIRS]
     assert await count(database, follows) == 0
     assert await ActivityLog(database).heads(0) == {}
@@ -94,10 +97,14 @@ async def test_adopting_renames_what_is_ours_and_leaves_the_rest(database: Datab
 THEIRS = ("https://far.example/a.example/1", "far.example")
 
 
-async def test_what_was_tried_out_on_loopback_moves_by_itself(database: Database) -> None:
+async def test_what_was_tried_out_on_loopback_moves_by_itself(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     clock = ManualClock()
     await settle(database, TRIED, clock)
+    await put_history(database)
     await settle(database, OLD, clock)
+    assert "1 follows ended" in caplog.text
     assert await owner(database) == str(OLD)
     with pytest.raises(ConfigError):
         await settle(database, TRIED, clock)
@@ -174,3 +181,92 @@ async def test_the_command_line_says_what_to_do_and_does_it(tmp_path: Path) -> N
     await again.stop()
     assert video is not None
     assert video.url.startswith(f"{NEW}/")
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Service]:
+    service = await Service.create(config)
+    try:
+        await service.start()
+        await put_history(service.ground.database)
+        yield service
+    finally:
+        await service.stop()
+
+
+@pytest.mark.parametrize(("directory", "says"), [("same", "another process already uses"), ("other", "is in use")])
+async def test_a_start_beside_a_running_service_fails_and_changes_nothing(
+    tmp_path: Path, database_url: str, directory: str, says: str
+) -> None:
+    tried = configured(tmp_path / "same", str(TRIED), database_url)
+    async with running(tried) as service:
+        with pytest.raises(StorageUnavailable, match=says):
+            await Service.create(configured(tmp_path / directory, str(NEW), database_url))
+        assert await owner(service.ground.database) == str(TRIED)
+        assert await count(service.ground.database, follows) == 1
+    # It was not taken away, and nothing of it is held.
+    await Service.prepare(tried)
+    await Service.prepare(configured(tmp_path / directory, str(NEW), database_url))
+
+
+async def test_no_release_migrates_under_one_that_runs(database_url: str, database: Database) -> None:
+    # Tables without a revision: an earlier release's, as far as anybody can tell.
+    using = await Database.open(database_url, clock=ManualClock(), metrics=Metrics(), in_use=True)
+    try:
+        with pytest.raises(StorageUnavailable, match="is in use"):
+            await migrate(database)
+    finally:
+        await using.close()
+
+
+async def test_the_use_comes_back_with_the_connection(database_url: str, database: Database) -> None:
+    using = await Database.open(database_url, clock=ManualClock(), metrics=Metrics(), in_use=True)
+    try:
+        if using.dialect == "postgresql":
+            pid = await using.write(_pid)
+            await database.write(lambda tx: tx.execute(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid}))
+            await wait_until(lambda: _writes(using))
+            assert await using.write(_pid) != pid
+        with pytest.raises(StorageUnavailable, match="is in use"):
+            await database.write(database.check_free)
+    finally:
+        await using.close()
+    await database.write(database.check_free)
+
+
+async def _pid(tx: Transaction) -> int:
+    return int((await tx.execute(text("SELECT pg_backend_pid()"))).scalar_one())
+
+
+async def _writes(db: Database) -> bool:
+    with suppress(StorageUnavailable):
+        await db.write(lambda tx: tx.execute(text("SELECT 1")))
+        return True
+    return False
+
+
+async def test_a_command_beside_the_service_changes_nothing_of_whose_it_is(tmp_path: Path, database_url: str) -> None:
+    wish = Wish(recount=True)
+    old, tried, new = (configured(tmp_path, str(url), database_url) for url in (OLD, TRIED, NEW))
+    async with running(tried) as service:
+        with pytest.raises(ConfigError, match=r"is still of http://127\.0\.0\.1.*start the service once"):
+            await backfill(new, wish)
+        assert await count(service.ground.database, follows) == 1
+    with pytest.raises(ConfigError, match="is still of"):
+        await backfill(new, wish)
+    await Service.prepare(old)
+    with pytest.raises(ConfigError, match="fediviews adopt"):
+        await backfill(new, wish)
+    db = await Database.open(database_url, clock=ManualClock(), metrics=Metrics())
+    assert await owner(db) == str(OLD)
+    await db.close()
+    assert await backfill(old, wish) == 0
+
+
+async def test_a_command_makes_no_database(tmp_path: Path, database_url: str) -> None:
+    with pytest.raises(StorageUnavailable, match=r"start (the|this release.s) service once"):
+        await backfill(configured(tmp_path, str(OLD), database_url), Wish(recount=True))
+    db = await Database.open(database_url, clock=ManualClock(), metrics=Metrics())
+    async with db.read() as tx:
+        assert await tx.run_sync(lambda connection: inspect(connection).get_table_names()) == []
+    await db.close()

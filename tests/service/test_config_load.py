@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from ipaddress import ip_network
 from pathlib import Path
@@ -236,6 +237,8 @@ WRONG = [
     ("storage: {live: memcached}", "storage.live", "is not a live store"),
     ("storage: {live: 'redis://h:x'}", "storage.live", "is not a URL"),
     ("storage: {live: 'redis://'}", "storage.live", "names no host"),
+    ("storage: {live: 'redis://h/x'}", "storage.live", "Redis numbers them"),
+    ("storage: {live: 'redis+sentinel://h:1/live/x'}", "storage.live", "Redis numbers them"),
     ("storage: {live: 'unix://'}", "storage.live", "names no socket"),
     ("storage: {live: 'redis+cluster://a,:1'}", "storage.live", "names no host"),
     ("storage: {live: 'redis+sentinel://a:1'}", "storage.live", "names no service"),
@@ -454,6 +457,58 @@ def test_check_config_says_one_line(tmp_path: Path) -> None:
     assert check_config(path, {}, out=out, err=err) == 2
     assert out.getvalue() == ""
     assert err.getvalue() == f"{path}: peers[0].host: is missing (config.yaml line 1)\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("storage: {directory: config.yaml}", "storage.directory: cannot be made"),
+        ("storage: {directory: config.yaml/data}", "storage.directory: cannot be made"),
+        ("storage: {database: 'postgresql://u@h/x?foo=bar'}", "storage.database: foo is not understood"),
+        ("storage: {live: 'redis://h:1?db=x'}", "storage.live: redis://h:1 cannot be used"),
+    ],
+)
+def test_check_config_refuses_what_every_start_would(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    err = io.StringIO()
+    assert check_config(path, {}, out=io.StringIO(), err=err) == 2
+    assert says in err.getvalue()
+    assert "config.yaml line 1" in err.getvalue()
+    assert err.getvalue().count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_check_config_refuses_a_directory_that_this_user_cannot_write(tmp_path: Path) -> None:
+    path, locked = tmp_path / "config.yaml", tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    for directory, says in (("locked", "is not writable"), ("locked/data", "cannot be made in")):
+        path.write_text(f"storage: {{directory: {directory}}}")
+        err = io.StringIO()
+        assert check_config(path, {}, out=io.StringIO(), err=err) == 2
+        assert f"storage.directory: {says}" in err.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("listen: {port: 18785}", "instance.url says port 8080, listen.port is 18785"),
+        ("instance: {url: 'http://localhost'}", "instance.url says port 80, listen.port is 8080"),
+        ("geoip: {country: missing.mmdb}", "geoip.country: there is no file"),
+        ("listen: {port: 0}", ""),
+        ("instance: {url: 'https://localhost'}", ""),
+        ("instance: {url: 'https://views.example'}\nlisten: {port: 9000}", ""),
+        ("instance: {url: 'http://localhost:9000'}\nlisten: {port: 9000}", ""),
+    ],
+)
+def test_check_config_warns_of_what_was_hardly_meant(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    out, err = io.StringIO(), io.StringIO()
+    assert check_config(path, {}, out=out, err=err) == 0
+    assert "OK" in out.getvalue()
+    assert says in err.getvalue()
+    assert err.getvalue().count("warning: ") == bool(says)
 
 
 @given(st.text(max_size=200) | st.binary(max_size=200))

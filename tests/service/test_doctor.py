@@ -16,7 +16,7 @@ from integration.conftest import http as http
 from integration.conftest import instance as instance
 from integration.conftest import key_directories as key_directories
 from integration.conftest import stack as stack
-from integration.house import TOKEN, UUID, Instance
+from integration.house import ROOT, TOKEN, UUID, Instance
 from sqlalchemy import text
 from support.servers import RedisServer, redis_server
 from support.webhook_receiver import KEY, SECRET, Receiver
@@ -28,8 +28,9 @@ from foundation.metrics import Metrics
 from foundation.redis.facts import facts_of
 from outbox.webhooks.bodies import make_event
 from outbox.webhooks.queue import WebhookQueue
+from service.app import Service
 from service.building.webhooks import hooks_of
-from service.config import Config, Livekit, LivekitKey, LivekitRoom, Peer, Secret, Storage, Webhook
+from service.config import Config, Livekit, LivekitKey, LivekitRoom, Peer, Secret, Storage, Webhook, load_config
 from service.config import Database as DatabaseAddress
 from service.config.storage import DatabaseKind, parse_live
 from service.config.values import parse_origin
@@ -80,6 +81,16 @@ async def test_nothing_is_made_where_nothing_was(tmp_path: Path) -> None:
     assert await doctor(config, out) == 0
     assert out.getvalue().count("start the service once") == 3
     assert not config.storage.directory.exists()
+
+
+async def test_the_shipped_configuration_is_tried_out_and_nothing_has_failed(tmp_path: Path) -> None:
+    shipped = load_config(ROOT / "config.yaml", {})
+    config = dataclasses.replace(shipped, storage=Storage(directory=tmp_path))
+    await Service.prepare(config)
+    out = io.StringIO()
+    assert await doctor(config, out) == 0, out.getvalue()
+    assert "good to try things out" in out.getvalue()
+    assert "acct:peertube@127.0.0.1:8080 was not asked for" in out.getvalue()
 
 
 # Secrets

@@ -17,6 +17,8 @@ from support.servers import PostgreSQLServer, RedisServer, postgresql_server
 
 from foundation.clock import ManualClock
 from foundation.database import Database
+from foundation.database_engines import is_misconfigured
+from foundation.database_urls import driver_url
 from foundation.errors import ConfigError, StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.principal import Role
@@ -212,6 +214,20 @@ async def test_a_certificate_that_is_missing_is_a_wrong_key(tmp_path: Path, monk
     monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "nothing.crt"))
     with pytest.raises(ConfigError, match=r"storage\.database"):
         await Service.create(configured(tmp_path, "postgresql://u:hush@127.0.0.1:1/name?sslmode=verify-full"))
+
+
+@pytest.mark.parametrize(
+    ("error", "ours"),
+    [
+        (PermissionError(13, "Permission denied", "/root/.postgresql/postgresql.key"), True),
+        (PermissionError(1, "Operation not permitted"), False),
+        (ConnectionRefusedError(111, "Connect call failed"), False),
+    ],
+)
+def test_a_certificate_that_may_not_be_read_is_told_from_a_server_that_is_not_there(error: OSError, ours: bool) -> None:
+    """Of another user's home, which whoever runs the tests may perhaps read."""
+    assert is_misconfigured(error, driver_url("postgresql://u@127.0.0.1/name")) is ours
+    assert not is_misconfigured(error, driver_url("postgresql://u@/name?host=/run/postgresql"))
 
 
 MIGRATES = """

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from pathlib import Path
 from foundation.clock import Clock
 from foundation.ending import end
 from foundation.errors import StorageUnavailable
+from foundation.file_locks import FileLock
 from foundation.framing import DamagedFrameError
 from foundation.metrics import Metrics
 from views.counters import codec
@@ -70,7 +69,7 @@ class Journal:
         self._writing = asyncio.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._merging: asyncio.Task[None] | None = None
-        self._lock_fd = -1
+        self._lock = FileLock(settings.directory / "lock")
         self._writers: dict[str, SegmentWriter] = {}
         self._sources = SourceTable()
         metrics = metrics or Metrics()
@@ -89,11 +88,26 @@ class Journal:
 
     # Life
 
+    def hold(self) -> None:
+        """Take the directory until ``stop``, before ``start`` if that is late. Raises StorageUnavailable when it cannot
+        be used or another process uses it."""
+        if self._lock.is_held:
+            return
+        directory = self._settings.directory
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            taken = self._lock.take()
+        except OSError as error:
+            raise StorageUnavailable(f"live state cannot be kept in {directory}: {error}") from error
+        if not taken:
+            raise StorageUnavailable(f"another process already uses {directory}")
+
     async def start(self, restoring: Recorder) -> None:
         """Say to ``restoring`` what earlier runs wrote down, then write every ``interval_ms``.
 
-        Raises StorageUnavailable when the directory cannot be used or another process uses it.
+        Raises StorageUnavailable as ``hold``, which it does where nobody has done it.
         """
+        self.hold()
         try:
             self._open()
         except OSError as error:
@@ -107,6 +121,7 @@ class Journal:
     async def stop(self) -> None:
         """Write what is left and close; harmless when not started."""
         if self._task is None or self._thread is None:
+            self._lock.release()
             return
         await end(self._task)
         self._task = None
@@ -120,7 +135,7 @@ class Journal:
         self._thread = None
         for writer in self._writers.values():
             writer.close()
-        os.close(self._lock_fd)
+        self._lock.release()
 
     async def flush(self) -> None:
         """Write every change told so far; returns when it is in the file."""
@@ -176,15 +191,6 @@ class Journal:
 
     def _open(self) -> None:
         settings = self._settings
-        settings.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock_fd = os.open(settings.directory / "lock", os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock_fd)
-            if isinstance(error, BlockingIOError):
-                raise StorageUnavailable(f"another process already uses {settings.directory}") from None
-            raise
         keeps = {LIVE: settings.live_keep_ms, CLAIMS: settings.claims_keep_ms, PROGRESS: settings.progress_keep_ms}
         self._writers = {
             stream: SegmentWriter(

@@ -23,6 +23,7 @@ from views.counters.base import Reading, Told, Total, TotalMark
 from views.counters.journal import Journal, JournalSettings
 from views.counters.memory import MemoryCounterStore
 from views.counters.progress import Progress, ProgressStore
+from views.counters.records import NullRecorder
 from views.counters.restoring import Restoring
 from views.counters.segments import segment_paths
 from views.model import LOCAL
@@ -233,6 +234,22 @@ async def test_one_process_per_directory(tmp_path: Path, clock: ManualClock) -> 
                 pass
     async with House(tmp_path, clock):
         pass
+
+
+async def test_a_directory_is_held_before_anything_is_read(tmp_path: Path, clock: ManualClock) -> None:
+    first, second = (Journal(JournalSettings(tmp_path / "live"), clock) for _ in range(2))
+    first.hold()
+    with pytest.raises(StorageUnavailable, match="another process already uses"):
+        second.hold()
+    # What was never started lets go as well.
+    await first.stop()
+    second.hold()
+    await second.start(NullRecorder())
+    with pytest.raises(StorageUnavailable):
+        first.hold()
+    await second.stop()
+    first.hold()
+    await first.stop()
 
 
 async def test_a_disk_that_fails_is_counted_and_the_next_batch_is_written(tmp_path: Path, clock: ManualClock) -> None:
