@@ -239,7 +239,7 @@ async def test_a_port_in_use_is_one_clear_error(spawn: Spawn) -> None:
     first, second = spawn(), spawn()
     await first.start()
     port = first.url.rpartition(":")[2]
-    second.config.write_text(re.sub(r"port: \d+", f"port: {port}", second.config.read_text()))
+    second.config.write_text(re.sub(r"(port: |127\.0\.0\.1:)\d+", rf"\g<1>{port}", second.config.read_text()))
     await second.launch()
     assert await second.ended() == 2
     assert f"cannot listen on 127.0.0.1:{port}" in second.log
