@@ -61,9 +61,8 @@ async def name(around: Surroundings) -> Sequence[Finding]:
 
 def _is_tried_out(around: Surroundings) -> bool:
     """Local, and not so that instances there may ask each other: nobody asks, and neither may we."""
-    url, federation = around.config.instance.url, around.config.federation
-    may_ask = federation.allow_private_addresses and (federation.allow_http or url.scheme == "https")
-    return url.is_local and not may_ask
+    url = around.config.instance.url
+    return url.is_local and url.scheme == "http" and not around.config.federation.allow_http
 
 
 def _unreachable(url: str, problem: FetchFailed) -> Finding:
@@ -90,6 +89,8 @@ async def webfinger(around: Surroundings) -> Sequence[Finding]:
     try:
         answer = await around.http.get(url, accept="application/jrd+json, application/json")
     except FetchFailed as problem:
+        if problem.reason == "address_refused":
+            return [ok(_WEBFINGER, f"{account} was not asked for: see the name")]
         return [failed(_WEBFINGER, f"{account}: {problem}", "see the check of the name")]
     document = _decoded(answer.body) if answer.ok else None
     links = document.get("links") if isinstance(document, dict) else None

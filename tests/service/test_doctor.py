@@ -137,8 +137,10 @@ async def test_a_private_address_is_not_taken_for_reachable_or_not(running: Inst
     config = dataclasses.replace(running.service.config, federation=federation)
     async with surroundings_of(config) as around:
         [found] = await identity.name(around)
+        [finger] = await identity.webfinger(around)
     assert found.status is WARNING
     assert "cannot be known" in found.says
+    assert finger.status is OK
 
 
 async def test_webfinger_of_somebody_else(running: Instance, around: Surroundings) -> None:
