@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import ColumnElement, Executable, and_, case, delete, or_, select
+from sqlalchemy import ColumnElement, Executable, and_, case, delete, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from federation.actors import ActorDocument
@@ -31,6 +31,7 @@ from foundation.urls import authority
 SITE_PART = 20
 """One site's keys are at most this part of all that are kept, those of followed and following actors aside."""
 _BATCH = 200
+_RENEWED_EVERY_MS = 3_600_000
 _OVERLAP_MS = 60_000
 """Processes' clocks differ, and a commit takes a while: so far back it is looked for what others kept."""
 
@@ -38,14 +39,30 @@ _OVERLAP_MS = 60_000
 class KeptKeys:
     """At most ``limit`` keys, by their keyId without fragment. Call ``load`` first, and ``save`` every few seconds.
 
+    Where there are more, those that made no signature for the longest time go first, and the keys of actors that are
+    ``acquainted`` (another set whenever they changed) last.
+
     ``keep``, ``drop`` and ``in`` ask no database. ``shared``: other processes keep keys in it, too; what one of them
     drops leaves a mark then (no document), so that no late ``keep`` of another brings it back. There are at most
     ``limit`` marks besides.
     """
 
     def __init__(
-        self, database: Database, clock: Clock, metrics: Metrics, *, limit: int, max_age_ms: int, shared: bool = False
+        self,
+        database: Database,
+        clock: Clock,
+        metrics: Metrics,
+        *,
+        limit: int,
+        max_age_ms: int,
+        shared: bool = False,
+        acquainted: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
+        self._acquainted = acquainted
+        self._friends: tuple[frozenset[str], frozenset[bytes]] = (frozenset(), frozenset())
+        self._spoken: dict[str, RemoteKey] = {}
+        self._renew: set[bytes] = set()
+        self._renewed_ms = clock.monotonic_ms()
         self._database = database
         self._clock = clock
         self._limit = limit
@@ -112,10 +129,15 @@ class KeptKeys:
     def keep(self, name: str, key: RemoteKey, *, known: bool = False) -> None:
         """It made a signature, or is the newer one of an actor whose key is kept. ``known``: it is of a followed or
         following actor."""
-        full = len(self._moved) >= self._limit
+        full = len(self._moved) >= self._limit or (not known and len(self._friends_now()) >= self._limit)
         crowded = self._per_site[site_of(key.authority)] >= max(1, self._limit // SITE_PART)
         if name in self._moved or name in self or not (full or (crowded and not known)):
             self._moved[name] = key
+
+    def spoke(self, name: str, key: RemoteKey) -> None:
+        """It made one more signature: it stays longer, or is kept again. Cheap, for every message."""
+        if len(self._spoken) < self._limit:
+            self._spoken[name] = key
 
     def drop(self, name: str, fetched_ms: int = 0) -> int:
         """Its owner says that it is gone; ``fetched_ms`` is when the key was fetched. Returns until when what was
@@ -138,8 +160,10 @@ class KeptKeys:
     async def save(self) -> None:
         """Write what moved, and learn what other processes wrote. Raises StorageUnavailable; nothing is lost then."""
         async with self._one_at_a_time:
+            self._hear_spoken()
             if self._moved:
                 await self._save_moved()
+            await self._renew_order()
             if self._shared:
                 await self.load()
 
@@ -154,12 +178,14 @@ class KeptKeys:
         moved, self._moved = self._moved, {}
         self._saving = moved
         try:
-            await self._database.write(lambda tx: self._write(tx, moved))
+            gone = await self._database.write(lambda tx: self._write(tx, moved))
         except BaseException:
             self._moved = moved | self._moved
             raise
         finally:
             self._saving = {}
+        for digest in gone:
+            self._forget(bytes.fromhex(digest))
         for name, key in moved.items():
             if not isinstance(key, int):
                 self._note(digest_of(name), site_of(key.authority))
@@ -168,7 +194,7 @@ class KeptKeys:
             else:
                 self._forget(digest_of(name))
 
-    async def _write(self, tx: Transaction, moved: dict[str, RemoteKey | int]) -> None:
+    async def _write(self, tx: Transaction, moved: dict[str, RemoteKey | int]) -> list[str]:
         now_ms = self._clock.now_ms()
         rows = [
             _mark_row(name, key, now_ms) if isinstance(key, int) else _row(name, key, now_ms)
@@ -180,10 +206,53 @@ class KeptKeys:
         gone = [digest_of(name).hex() for name, key in moved.items() if isinstance(key, int) and not self._shared]
         arriving = {str(row["digest"]) for row in rows if row["document"]}
         excess = len(self._sites) + sum(bytes.fromhex(digest) not in self._sites for digest in arriving) - self._limit
-        gone += [digest.hex() for digest in list(self._sites)[: max(0, excess)] if digest.hex() not in arriving]
+        gone += [digest.hex() for digest in self._least(excess, arriving)]
         gone += [digest.hex() for digest in list(self._marks)[: max(0, len(self._marks) - self._limit)]]
         for start in range(0, len(gone), _BATCH):
             await tx.execute(delete(remote_keys).where(remote_keys.c.digest.in_(gone[start : start + _BATCH])))
+        return gone
+
+    def _least(self, count: int, arriving: set[str]) -> list[bytes]:
+        """Which are given up first."""
+        if count <= 0:
+            return []
+        friends = self._friends_now()
+        staying = [digest for digest in self._sites if digest.hex() not in arriving]
+        strangers = [digest for digest in staying if digest not in friends]
+        return (strangers + [digest for digest in staying if digest in friends])[:count]
+
+    def _friends_now(self) -> frozenset[bytes]:
+        names = self._acquainted()
+        if names is not self._friends[0]:
+            self._friends = names, frozenset(map(digest_of, names))
+        return self._friends[1]
+
+    def _hear_spoken(self) -> None:
+        spoken, self._spoken = self._spoken, {}
+        friends = self._acquainted()
+        for name, key in spoken.items():
+            digest = digest_of(name)
+            if digest in self._sites:
+                self._sites.move_to_end(digest)
+                self._renew.add(digest)
+            elif name not in self._moved and key.fetched_ms > self._gone_until_ms.get(digest, -1):
+                self.keep(name, key, known=key.actor in friends)
+
+    async def _renew_order(self) -> None:
+        """The order in which they are given up outlives the process, to the hour."""
+        now_ms = self._clock.monotonic_ms()
+        if not self._renew or now_ms - self._renewed_ms < _RENEWED_EVERY_MS:
+            return
+        digests, saved_ms = sorted(digest.hex() for digest in self._renew), self._clock.now_ms()
+
+        async def renew(tx: Transaction) -> None:
+            for start in range(0, len(digests), _BATCH):
+                there = remote_keys.c.digest.in_(digests[start : start + _BATCH])
+                await tx.execute(update(remote_keys).where(there).values(saved_ms=saved_ms))
+
+        await self._database.write(renew)
+        self._renewed_ms = now_ms
+        self._renew.clear()
 
     def _mark(self, digest: bytes) -> None:
         self._forget(digest)
@@ -207,6 +276,7 @@ class KeptKeys:
             self._forget(next(iter(self._sites)))
 
     def _forget(self, digest: bytes) -> None:
+        self._renew.discard(digest)
         site = self._sites.pop(digest, None)
         if site is not None:
             self._per_site[site] -= 1

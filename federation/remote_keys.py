@@ -105,6 +105,8 @@ class KeyCache:
         if isinstance(verdict, Verified):
             if known is None or not known.proven:
                 self._prove(name, key, address)
+            elif self._kept is not None:
+                self._kept.spoke(name, key)
             return verdict
         if not _may_be_newer(verdict, inspected.key_id, key):
             return verdict

@@ -123,6 +123,10 @@ class Follows:
         """Whether this actor follows us, or we follow it or have asked to."""
         return actor in self._actors
 
+    def actors(self) -> frozenset[str]:
+        """Those actors; another set whenever they changed."""
+        return self._actors
+
     def following_state(self, host: str) -> FollowState | None:
         """How it stands with our follow of a host; the best one where we follow several of its actors."""
         return self._hosts_out.get(host)

@@ -220,6 +220,10 @@ class Peers:
         """Whether this remote actor follows us, or we follow it. One look-up."""
         return self._follows.has_actor(actor)
 
+    def acquaintances(self) -> frozenset[str]:
+        """The actors that ``is_acquainted`` knows; another set whenever they changed."""
+        return self._follows.actors()
+
     def follower_count(self) -> int:
         """Actors that follow us."""
         return self._follows.follower_count()

@@ -148,6 +148,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         limit=federation.key_cache_size,
         max_age_ms=2 * federation.key_ttl_ms,
         shared=ground.together.store is not None,
+        acquainted=peers.acquaintances,
     )
     remote_keys = KeyCache(
         clock,

@@ -51,8 +51,10 @@ class Process:
         self.asked: list[str] = []
         self.answer = answer
         limit, shared = options.pop("limit", 100), options.pop("shared", False)
-        metrics = Metrics()
-        self.kept = KeptKeys(database, clock, metrics, limit=limit, max_age_ms=2 * TTL_MS, shared=shared)
+        metrics, acquainted = Metrics(), options.pop("acquainted", frozenset)
+        self.kept = KeptKeys(
+            database, clock, metrics, limit=limit, max_age_ms=2 * TTL_MS, shared=shared, acquainted=acquainted
+        )
         self.cache = KeyCache(clock, self, metrics, kept=self.kept, **options)
 
     async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused:
@@ -343,7 +345,46 @@ async def test_there_are_never_more_than_the_limit_and_no_site_fills_it(
         assert await kept(database) <= 40
     again = await start(limit=40)
     assert again.kept.__contains__(key_of("site59.example", 59, clock)[0])
-    assert honest not in again.kept, "the one kept longest ago goes first"
+    assert honest not in again.kept, "the one that spoke longest ago goes first"
+
+
+async def test_strangers_that_speak_once_push_out_strangers(
+    start: Start, database: Database, clock: ManualClock
+) -> None:
+    follower, key = key_of("follower.example", 0, clock)
+    regular, other = key_of("regular.example", 0, clock)
+    process = await start(limit=20, acquainted=lambda: frozenset({follower}))
+    process.kept.keep(follower, key, known=True)
+    process.kept.keep(regular, other)
+    await process.kept.save()
+    for number in range(50):
+        process.kept.keep(*key_of(f"site{number}.example", number, clock))
+        process.kept.spoke(regular, other)
+        await process.kept.save()
+        assert await kept(database) <= 20
+    assert follower in process.kept, "although it said nothing"
+    assert regular in process.kept, "it speaks all the time"
+    clock.advance(3_600_000)
+    process.kept.spoke(regular, other)
+    await process.kept.save()
+    again = await start(limit=20)
+    for number in range(100, 110):
+        again.kept.keep(*key_of(f"site{number}.example", number, clock))
+        await again.kept.save()
+    assert regular in again.kept, "the order outlives the process"
+
+
+async def test_who_was_pushed_out_is_kept_again_when_it_speaks(start: Start, clock: ManualClock) -> None:
+    process = await start(DOCUMENT, limit=20)
+    await process.says()
+    await process.kept.save()
+    for number in range(20):
+        process.kept.keep(*key_of(f"site{number}.example", number, clock))
+        await process.kept.save()
+    assert ACTOR not in process.kept
+    assert await process.says() == "ok"
+    await process.kept.save()
+    assert ACTOR in process.kept
 
 
 async def test_what_nobody_would_believe_any_more_is_deleted(
