@@ -153,6 +153,8 @@ async def _metrics_of_all_are_shown(process: CrewProcess) -> None:
         workers = set(re.findall(r'^fediviews_leases_held\{worker="(\d)"\}', page, re.M))
         assert workers == {str(index) for index in range(process.count)}
         assert page.count("# TYPE fediviews_leases_held ") == 1
+    verdicts = await process.client.ask("GET", "/api/v1/server/inbox")
+    assert len(verdicts.body["since"]) == process.count, "each process counts since its own start"
 
 
 async def _pages_hear_of_what_happens_elsewhere(client: Client) -> None:
