@@ -27,7 +27,6 @@ class WindowLimiter(Generic[K]):
         self._window_ms = window_ms
         self._max_keys = max_keys
         self._windows: OrderedDict[K, tuple[int, int]] = OrderedDict()
-        self.evicted = 0
 
     def hit(self, key: K) -> int | None:
         """Count one hit. None: it is within the limit; else the whole seconds, at least 1, until the window ends."""
@@ -36,7 +35,8 @@ class WindowLimiter(Generic[K]):
         if count == 0 or ends_ms <= now_ms:
             self._windows[key] = (now_ms + self._window_ms, 1)
             self._windows.move_to_end(key)
-            self._forget(now_ms)
+            if len(self._windows) > self._max_keys:
+                self._windows.popitem(last=False)
             return None
         self._windows.move_to_end(key)
         if count >= self._limit:
@@ -53,12 +53,6 @@ class WindowLimiter(Generic[K]):
     def __len__(self) -> int:
         """How many keys are remembered."""
         return len(self._windows)
-
-    def _forget(self, now_ms: int) -> None:
-        if len(self._windows) > self._max_keys:
-            _, (ends_ms, _count) = self._windows.popitem(last=False)
-            if ends_ms > now_ms:
-                self.evicted += 1
 
 
 @dataclass(slots=True)

@@ -115,7 +115,7 @@ class Serving:
         elif failure is not None:
             peer.failed(failure, self._trouble, self._random, now_ms)
         elif sent:
-            peer.succeeded(now_ms)
+            peer.succeeded()
         else:
             # Whatever was due is over: the host was not even asked.
             peer.breaker.broken_off()

@@ -40,7 +40,6 @@ class Standing:
     busy: bool = False
     breaker: Breaker = field(default_factory=Breaker)
     failed_ms: int = 0
-    succeeded_ms: int | None = None
     not_before_ms: int = 0
     soft_before_ms: int = 0
     asked_ms: int = 0
@@ -75,9 +74,9 @@ class Standing:
         self.not_before_ms = self.soft_before_ms = now_ms + wait_ms
         self.last_error = self.last_error or reason
 
-    def succeeded(self, now_ms: int) -> None:
+    def succeeded(self) -> None:
         self.breaker.succeeded()
-        self.succeeded_ms, self.last_error = now_ms, ""
+        self.last_error = ""
         self.not_before_ms = self.soft_before_ms = self.asked_ms = 0
 
     def spoke(self, policy: TroublePolicy) -> bool:

@@ -262,10 +262,6 @@ class Peers:
         """As ``answered``, in a transaction of its own; False when we asked it for none."""
         return await self._now(lambda tx: self.answered(tx, actor, accepted=True))
 
-    async def rejected(self, actor: str) -> bool:
-        """Likewise."""
-        return await self._now(lambda tx: self.answered(tx, actor, accepted=False))
-
     async def _now(self, work: Callable[[Transaction], Awaitable[Apply | None]]) -> bool:
         apply = await self._database.write(work)
         if apply is not None:

@@ -36,6 +36,9 @@ from views.pages.sources.table import Table
 from views.sessions import Identity
 
 BAR_WIDTH = 30
+LEAST_LEGIBLE = 0.1
+"""Share of the lines at the beginning of a file below which it is taken for something else."""
+_FORMATS = {"log": "an access log", "csv": "a table with instant, path and session"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,10 @@ async def _bring_in(work: Backfill, site: Site, path: Path, wish: Wish) -> int:
         digest, size = await asyncio.to_thread(_measured, path)
         job = hashlib.sha256(f"{source.word}\n{site.host}\n{digest}".encode()).hexdigest()
         with _opened(path) as file:
+            looked, legible = await asyncio.to_thread(source.legible, file)
+            if legible < looked * LEAST_LEGIBLE:
+                said = f"of the first {looked} lines of {path}, {legible} are of {_FORMATS[source.word]}"
+                raise ConfigError("", f"{said}: nothing was brought in; --format says what it is")
             return await _follow(work.bring_in(History(job, site, source, file, size)), wish.as_json)
     except (OSError, EOFError) as problem:
         raise ConfigError("", f"{path} cannot be read: {getattr(problem, 'strerror', None) or problem}") from None
@@ -125,7 +132,8 @@ async def _follow(jobs: AsyncIterator[Job], as_json: bool) -> int:
     if as_json:
         print(json.dumps(progress(job)))
     else:
-        print(bar(job))
+        # The bar is for who looks on while it moves.
+        print(bar(job, drawn=sys.stdout.isatty()))
     return 0
 
 
@@ -140,14 +148,14 @@ def progress(job: Job) -> dict[str, object]:
     }
 
 
-def bar(job: Job) -> str:
-    """One line for people: how far, and what came of it."""
+def bar(job: Job, *, drawn: bool = True) -> str:
+    """One line for people: how far (``drawn``), and what came of it."""
     share = 1.0 if job.status is Status.DONE else (job.cursor / job.size if job.size else None)
-    drawn = ""
-    if share is not None:
+    picture = ""
+    if drawn and share is not None:
         done = min(BAR_WIDTH, int(share * BAR_WIDTH))
-        drawn = f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {min(1.0, share):4.0%}  "
+        picture = f"[{'#' * done}{'.' * (BAR_WIDTH - done)}] {min(1.0, share):4.0%}  "
     return (
-        f"{drawn}{job.status.value}: {job.processed} processed, {job.counted} counted, {job.skipped} skipped,"
+        f"{picture}{job.status.value}: {job.processed} processed, {job.counted} counted, {job.skipped} skipped,"
         f" {job.unique_sessions} new visitors"
     )

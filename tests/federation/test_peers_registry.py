@@ -442,7 +442,7 @@ async def test_our_follow_is_answered(make: Callable[..., Peers], database: Data
     again = make()
     await again.load()
     assert again.follows("b.example")
-    assert await peers.rejected(actor)
+    (await database.write(lambda tx: peers.answered(tx, actor, accepted=False)) or pytest.fail("not known"))()
     assert not peers.follows("b.example")
     assert peers.describe("b.example").following is FollowState.REJECTED
     await we_follow(peers, database, "b.example")

@@ -107,3 +107,20 @@ async def test_addresses_are_looked_up_and_kept_nowhere(tmp_path: Path) -> None:
         # The database of places itself is the only file that may know the address.
         if kept.is_file() and "geoip" not in kept.parts:
             assert SWEDE.encode() not in kept.read_bytes(), kept
+
+
+async def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
+    written(tmp_path)
+    junk = tmp_path / "passwd"
+    junk.write_text("root:x:0:0:root:/root:/bin/bash\n" * 25)
+    (tmp_path / "rows.csv").write_text("timestamp,path,session\n" + "yesterday,/a,\n" * 25)
+    for name in ("passwd", "rows.csv"):
+        refused = await backfill(tmp_path, str(tmp_path / name))
+        out, err = await refused.communicate()
+        assert (refused.returncode, out) == (2, b"")
+        assert b"of the first 25 lines" in err
+        assert b"nothing was brought in" in err
+    taken = await backfill(tmp_path, str(tmp_path / "access.log"))
+    out, _ = await taken.communicate()
+    assert taken.returncode == 0
+    assert out.startswith(b"done: 400 processed")

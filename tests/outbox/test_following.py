@@ -140,7 +140,10 @@ async def test_follows_are_sent_again_from_time_to_time(make_house: MakeHouse, m
     await house.until(lambda: len(peer.of_type("Follow")) >= 2, step_ms=600_000)
     first, second = peer.of_type("Follow")[:2]
     assert first["id"] == second["id"]
-    await house.peers.rejected(peer.actor)
+    (
+        await house.database.write(lambda tx: house.peers.answered(tx, peer.actor, accepted=False))
+        or pytest.fail("not known")
+    )()
     assert await house.door.following.refollow() == 0
 
 

@@ -102,7 +102,6 @@ class Merge:
 
     def __init__(self, sources: Sequence[Path], target: Path, terms: MergeTerms) -> None:
         self.size = 0
-        self.damaged = 0
         self._sources = sources
         self._target = target
         self._terms = terms
@@ -149,7 +148,7 @@ class Merge:
                     yield
             except (DamagedFrameError, CorruptBatchError):
                 # Replayed, it would have ended here as well.
-                self.damaged += newest.share == 0
+                continue
 
     def _write_records(self, newest: _Newest) -> Iterator[None]:
         batch: list[tuple[int, bytes, bytes, int]] = []

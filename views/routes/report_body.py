@@ -60,7 +60,8 @@ class Report(msgspec.Struct, frozen=True, gc=False):
 
 
 class BadBody(msgspec.Struct, frozen=True):
-    """What is wrong: a message for every parameter at fault, or none when the body is no JSON object at all."""
+    """What is wrong: a message for every parameter at fault; ``currentTime`` when it is no JSON object at all,
+    which PeerTube takes for one without it."""
 
     params: dict[str, str]
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import islice
 from typing import IO
 
 from foundation.addresses import parse_address
 from views.pages.paths import normalised
-from views.pages.sources.record import MAX_LINE, Record
+from views.pages.sources.record import MAX_LINE, SAMPLED, Record
 
 _QUOTED = r'"((?:[^"\\]|\\.)*)"'
 _LINE = re.compile(
@@ -33,6 +35,11 @@ class AccessLog:
 
     def __init__(self, is_crawler: Callable[[str], bool]) -> None:
         self._is_crawler = is_crawler
+
+    def legible(self, file: IO[bytes]) -> tuple[int, int]:
+        file.seek(0)
+        lines = [line for line in islice(iter(partial(file.readline, MAX_LINE), b""), SAMPLED) if line.strip()]
+        return len(lines), sum(_LINE.match(line.decode("utf-8", "replace")) is not None for line in lines)
 
     def read(self, file: IO[bytes], cursor: int) -> Iterator[tuple[int, Record | None]]:
         file.seek(cursor)

@@ -8,6 +8,7 @@ from typing import IO, Protocol
 
 from views.pages.paths import Path
 
+SAMPLED = 1_000
 MAX_LINE = 65_536
 """Bytes; what is longer is no line of ours."""
 
@@ -33,6 +34,10 @@ class Source(Protocol):
     @property
     def word(self) -> str:
         """Names the format; part of a job's identity."""
+
+    def legible(self, file: IO[bytes]) -> tuple[int, int]:
+        """How many lines at the beginning were looked at (`SAMPLED` at most), and how many of them are of this format,
+        whatever they are about. Raises ConfigError as ``read``."""
 
     def read(self, file: IO[bytes], cursor: int) -> Iterator[tuple[int, Record | None]]:
         """From a cursor it gave before (0: the beginning) on: each record, or None for a line that is no page view,

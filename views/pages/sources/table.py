@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import IO
 
 from foundation.errors import ConfigError
 from views.geo.places import clean_country
 from views.instants import parse_loose_iso_ms
 from views.pages.paths import normalised
-from views.pages.sources.record import MAX_LINE, Record
+from views.pages.sources.record import MAX_LINE, SAMPLED, Record
 from views.pages.words import clean_title, is_page_type
 
 COLUMNS: Mapping[str, Sequence[str]] = {
@@ -34,6 +35,10 @@ class Table:
     """One record per row."""
 
     word = "csv"
+
+    def legible(self, file: IO[bytes]) -> tuple[int, int]:
+        rows = [record for _, record in islice(self.read(file, 0), SAMPLED)]
+        return len(rows), sum(record is not None for record in rows)
 
     def read(self, file: IO[bytes], cursor: int) -> Iterator[tuple[int, Record | None]]:
         file.seek(0)
