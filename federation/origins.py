@@ -22,7 +22,7 @@ _NOWHERE: frozenset[str] = frozenset()
 
 
 class Resolver(Protocol):
-    """The part of `foundation.dialing.SystemResolver` that is needed here. Raises OSError."""
+    """The part of `foundation.lookups.Lookups` that is needed here. Raises OSError."""
 
     async def resolve(self, host: str) -> Sequence[Mapping[str, object]]: ...
 

@@ -35,9 +35,12 @@ def is_dialable(host: str) -> bool:
 
 
 class SystemResolver(AbstractResolver):
-    """getaddrinfo in a few threads of its own, so that slow name servers hold up nobody else's executor work."""
+    """getaddrinfo in threads of its own: knows every source of names that the system knows, in plugins of NSS too.
 
-    def __init__(self, threads: int = 4) -> None:
+    A name that hangs holds a thread until the system gives up, ten seconds mostly, and the process's end with it.
+    """
+
+    def __init__(self, threads: int = 32) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="resolver")
 
     async def resolve(

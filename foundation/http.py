@@ -33,10 +33,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from foundation.clock import Clock
-from foundation.dialing import GuardedResolver, NotPublicError, SystemResolver, guarded_socket, is_dialable
+from foundation.dialing import GuardedResolver, NotPublicError, guarded_socket, is_dialable
 from foundation.errors import FetchFailed, Refused
 from foundation.http_response import HttpResponse, Write, pass_on_document, read_document, read_some
+from foundation.lookups import Lookups
 from foundation.metrics import Metrics
+from foundation.name_servers import NameServers
 from foundation.urls import WebUrl, parse_url
 
 __all__ = ["REASONS", "HttpClient", "HttpResponse", "Onward", "Sign"]
@@ -72,7 +74,8 @@ class HttpClient:
     """One connection pool. Made outside of a loop, used in one, closed once (or ``async with``).
 
     ``allowed_ports``: None means 80, 443 and everything from 1024 (any port where private addresses are allowed).
-    ``resolver`` and ``ssl_context`` replace the system's. ``name`` tells several clients' metrics apart.
+    ``resolver`` (closed with the client) and ``ssl_context`` replace the usual ones. ``name`` tells several clients'
+    metrics apart.
     """
 
     def __init__(
@@ -261,7 +264,7 @@ class HttpClient:
         if self._closed:
             raise FetchFailed("unreachable", "the client is closed")
         if self._session is None:
-            self._resolver = self._resolver or SystemResolver()
+            self._resolver = self._resolver or Lookups(NameServers(), self._clock)
             total, per_host = self._connections
             connector = aiohttp.TCPConnector(
                 resolver=self._resolver if self._allow_private else GuardedResolver(self._resolver),

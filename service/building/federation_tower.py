@@ -8,7 +8,6 @@ from federation.actors import ActorClient
 from federation.documents import InstanceIdentity
 from federation.kept_keys import KeptKeys
 from federation.keys import KeyCache, KeyPolicy
-from federation.origins import AT_ONCE as KEY_LOOKUPS_AT_ONCE
 from federation.origins import Origins
 from federation.own_keys import KeyRing, OwnKeys
 from federation.peers import PeerLimits, PeerPolicy, Peers, SignatureMode, Switch
@@ -16,11 +15,11 @@ from federation.peers.activity import PeerActivity
 from federation.ports import PeerEvents
 from federation.signatures.verifier import Profile
 from federation.signing import Signing
-from foundation.dialing import SystemResolver
 from foundation.http import HttpClient
 from outbox.probe import AGAIN_AT_ONCE, FIRST_AT_ONCE
 from service.building.directory import with_keys
 from service.building.ground import Ground
+from service.building.lookups import measured_lookups
 from service.building.user_agent import user_agent
 from service.config import Config, Peer
 
@@ -86,6 +85,8 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
     )
     identity = instance_identity(config, ring.keys)
 
+    lookups = measured_lookups(config, clock, metrics)
+
     def client(name: str, connections: int = 100) -> HttpClient:
         return HttpClient(
             clock,
@@ -94,6 +95,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
             allow_http=federation.allow_http,
             user_agent=user_agent(identity.base_url),
             connections=connections,
+            resolver=lookups[name],
             name=name,
         )
 
@@ -140,7 +142,7 @@ def federation_tower(ground: Ground, events: PeerEvents) -> FederationTower:
         failed_ttl_ms=min(10_000, federation.negative_key_ttl_ms),
         fetches_per_minute=1_000_000 if rate is None else max(1, rate.limit * 60_000 // rate.window_ms),
     )
-    origins = Origins(clock, SystemResolver(KEY_LOOKUPS_AT_ONCE))
+    origins = Origins(clock, lookups["origin"])
     kept_keys = KeptKeys(
         ground.database,
         clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from foundation.clock import Clock
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
+from service.building.lookups import lookups_of
 from service.config import Config, FileOrUrl
 from views.geo.databases import GeoDatabases, Source
 from views.geo.places import City, Place, PlaceHeaders
@@ -29,6 +30,7 @@ class Geo:
             user_agent=user_agent,
             timeout_ms=FETCH_TIMEOUT_MS,
             connections=2,
+            resolver=lookups_of(config, clock),
             name="geoip",
         )
         self._databases = GeoDatabases(

@@ -14,6 +14,7 @@ from outbox.webhooks.notifier import Webhooks
 from outbox.webhooks.queue import Settled
 from outbox.webhooks.sender import Tried, WebhookSender
 from service.building.ground import Ground
+from service.building.lookups import lookups_of
 from service.building.user_agent import user_agent
 from service.config import Config, Webhook
 from views.telemetry.interface import TelemetryService
@@ -68,6 +69,7 @@ def posting(config: Config, clock: Clock, metrics: Metrics) -> Posting:
             allow_http=private or config.federation.allow_http,
             user_agent=agent,
             timeout_ms=TIMEOUT_MS,
+            resolver=lookups_of(config, clock),
             name=name,
         )
 

@@ -10,6 +10,7 @@ from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from foundation.redis.link import RedisLink
 from service.building.geo import Geo
+from service.building.lookups import lookups_of
 from service.config import Config
 from service.storage.stores import GRACE_MS, LiveStores, MemoryStores, RedisStores
 from views.counters.journal import Journal, JournalSettings
@@ -74,6 +75,7 @@ class WebSites:
             allow_private_addresses=federation.allow_private_addresses,
             allow_http=federation.allow_http,
             user_agent=user_agent,
+            resolver=lookups_of(config, clock),
             name="catalog",
         )
         self._fetcher = CatalogFetcher(

@@ -30,7 +30,7 @@ from service.config.values import (
     Secret,
     format_duration,
 )
-from service.config.words import Accept, AutoSwitch, ImportUnknown, LogFormat, LogLevel, WatchTime
+from service.config.words import Accept, AutoSwitch, ImportUnknown, LogFormat, LogLevel, Resolver, WatchTime
 
 __all__ = [
     "EMPTY",
@@ -63,6 +63,7 @@ __all__ = [
     "Pages",
     "Peer",
     "Rate",
+    "Resolver",
     "Secret",
     "Site",
     "Storage",

@@ -28,6 +28,7 @@ from service.config.values import (
     Rate,
     parse_file_or_url,
     parse_http_url,
+    parse_name_server,
     parse_network,
     parse_path,
     parse_rate,
@@ -42,6 +43,7 @@ from service.config.words import (
     LogLevel,
     Name,
     Origin,
+    Resolver,
     WatchTime,
 )
 
@@ -197,6 +199,10 @@ class Federation:
     probes_at_once: Annotated[int, Whole(1, 1_000)] = 16
     signing_threads: Annotated[int, Whole(1, 64)] = 2
     peer_metrics: Annotated[int, Whole(0, 10_000)] = 100
+    resolver: Resolver = Resolver.DNS
+    name_servers: tuple[Annotated[str, Parsed(parse_name_server, "the address of a name server")], ...] = ()
+    lookup_timeout_ms: Annotated[int, Duration("100ms", "30s")] = 3_000
+    lookups_at_once: Annotated[int, Whole(8, 100_000)] = 512
     software_ttl_ms: Annotated[int, Duration("1s", "90d")] = 86_400_000
     max_peers: Annotated[int, Whole(1, 10_000_000)] = 20_000
     max_followers: Annotated[int, Whole(1, 1_000_000)] = 20_000

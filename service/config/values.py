@@ -152,6 +152,19 @@ def parse_network(text: str) -> Network:
         raise ValueError("is not a network: write 10.0.0.0/8, 192.0.2.1/32 or ::1/128") from None
 
 
+def parse_name_server(text: str) -> str:
+    """An IP address, with or without a port: ``192.0.2.53``, ``127.0.0.1:5353``, ``2001:db8::53`` or ``[::1]:5353``."""
+    host, _, port = text.rpartition(":") if text.count(":") == 1 or "]:" in text else (text, "", "53")
+    try:
+        address = ipaddress.ip_address(host.strip("[]"))
+        number = int(port) if port.isdecimal() else 0
+    except ValueError:
+        raise ValueError("is not the address of a name server: write 192.0.2.53 or [::1]:5353") from None
+    if not 0 < number < 65_536:
+        raise ValueError("has no port from 1 to 65535 behind its colon")
+    return f"[{address}]:{number}" if address.version == 6 else f"{address}:{number}"
+
+
 def parse_authority(text: str) -> str:
     """The authority ``host`` or ``host:port`` in the one form used everywhere (see ``foundation.urls``)."""
     try:

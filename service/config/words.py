@@ -26,6 +26,13 @@ class WatchTime(enum.Enum):
     PEERTUBE = "peertube"
 
 
+class Resolver(enum.Enum):
+    """Who looks up the names of other hosts: name servers, asked without threads, or the system's library."""
+
+    DNS = "dns"
+    SYSTEM = "system"
+
+
 class ImportUnknown(enum.Enum):
     """Whose Views about a video unknown to us may make us fetch it."""
 

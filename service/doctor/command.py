@@ -18,6 +18,7 @@ from foundation.errors import ConfigError, StorageUnavailable
 from foundation.http import HttpClient
 from foundation.metrics import Metrics
 from service.building.federation_tower import instance_identity
+from service.building.lookups import lookups_of
 from service.building.user_agent import user_agent
 from service.commands.terminal import Colour, painted
 from service.config import SQLITE_FILE, Config
@@ -65,6 +66,7 @@ async def surroundings_of(config: Config) -> AsyncIterator[Surroundings]:
             allow_private_addresses=config.federation.allow_private_addresses,
             allow_http=config.federation.allow_http,
             user_agent=user_agent(str(config.instance.url)),
+            resolver=lookups_of(config, clock),
         )
         stack.push_async_callback(http.close)
         database, problem = await _database(config, clock)
