@@ -128,8 +128,8 @@ class HttpClient:
     ) -> HttpResponse:
         """Fetch a document, following at most ``max_redirects`` redirects, each checked and signed like the first.
 
-        ``max_bytes`` overrides ``max_document_bytes``. ``onward`` is told the authority that a redirect to another one
-        leads to before anything is sent there, and may raise `FetchFailed`. Raises `FetchFailed`.
+        ``max_bytes`` overrides ``max_document_bytes``. ``onward`` is told of every hop on another authority than the
+        first one before anything is sent there, and may raise `FetchFailed`. Raises `FetchFailed`.
         """
         limit = self._max_bytes if max_bytes is None else max_bytes
         read = partial(read_document, limit=limit)
@@ -191,8 +191,10 @@ class HttpClient:
     async def _get(
         self, url: str, headers: Mapping[str, str], sign: Sign | None, read: _Read, onward: Onward | None = None
     ) -> HttpResponse:
-        target = self._checked(url)
+        target = first = self._checked(url)
         for _ in range(self._max_redirects + 1):
+            if onward is not None and target.authority != first.authority:
+                onward(target.authority)
             answer = await self._exchange("GET", target, b"", headers, sign, read)
             if isinstance(answer, HttpResponse):
                 return answer
@@ -200,8 +202,6 @@ class HttpClient:
             if target.scheme == "https" and following.scheme != "https":
                 raise FetchFailed("redirect_refused", "from https to http")
             if following.authority != target.authority:
-                if onward is not None:
-                    onward(following.authority)
                 headers = {name: value for name, value in headers.items() if name.lower() not in _CREDENTIALS}
             target = following
         raise FetchFailed("too_many_redirects", f"more than {self._max_redirects}")

@@ -106,7 +106,7 @@ async def test_redirects_lead_to_nobody_more_often_than_its_keys_are_fetched(
 
     async def victim(request: web.Request) -> web.Response:
         asked.append(request.path)
-        return web.Response(status=404)
+        raise web.HTTPFound(f"/{len(asked)}")
 
     async def away(request: web.Request) -> web.Response:
         raise web.HTTPFound(f"http://127.0.0.9:{servers[0].port}/x")
