@@ -11,6 +11,7 @@ import enum
 from dataclasses import dataclass
 
 DAY_MS = 86_400_000
+DEAD_AFTER_DAYS = 7
 
 
 class BreakerState(enum.Enum):
@@ -29,7 +30,7 @@ class BreakerPolicy:
     """``open_after`` failures in a row; ``dead_after_days`` days with failures and without a success."""
 
     open_after: int = 5
-    dead_after_days: int = 7
+    dead_after_days: int = DEAD_AFTER_DAYS
     dead_probe_ms: int = DAY_MS
 
 

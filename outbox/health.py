@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from outbox.batching import Doubt
-from outbox.breaker import DAY_MS, Breaker, BreakerState
+from outbox.breaker import DAY_MS, DEAD_AFTER_DAYS, Breaker, BreakerState
 from outbox.ledger import Account
 from outbox.standing import Standing, is_forgotten
 
@@ -86,6 +86,16 @@ def health_of(
         posts=posts,
         bytes=size,
         kept_ms=now.wall_ms,
+    )
+
+
+def is_dead(health: Health, before_ms: int) -> bool:
+    """Whether everything that was to go to the host failed since before this instant, on a week's days at least."""
+    return (
+        health.failures > 0
+        and health.days >= DEAD_AFTER_DAYS
+        and health.since_ms <= before_ms
+        and (health.arrived_ms or 0) <= before_ms
     )
 
 

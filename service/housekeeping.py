@@ -6,6 +6,7 @@ import asyncio
 import logging
 
 from foundation.errors import ConfigError
+from outbox.health import is_dead
 from service.building.door_in import Entrance
 from service.building.door_out import Outbox, Outlet
 from service.building.federation_tower import FederationTower
@@ -148,6 +149,7 @@ class Housekeeping:
         await self._views.counter.purge_remote_views(ids_before_ms)
         await self._federation.peers.purge_peers(now_ms - FORGET_PEERS_AFTER_MS)
         await self._federation.kept_keys.purge()
+        await self._let_dead_followers_go(now_ms - config.federation.follower_expires_ms)
         await self._outlet.health.purge(now_ms - FORGET_PEERS_AFTER_MS)
         await self._federation.activity.purge()
         age = config.views.max_age
@@ -158,6 +160,13 @@ class Housekeeping:
         await self._views.websites.purge()
         await self._ground.spool.purge()
         await self._views.telemetry_house.purge()
+
+    async def _let_dead_followers_go(self, before_ms: int) -> None:
+        """They take places that others want. Done by two processes at once it is the same."""
+        health_of = await self._outlet.health.everybody()
+        for host in [follower.host for follower in self._federation.peers.followers()]:
+            if self._federation.peers.parties.circles(host) and is_dead(health_of(host), before_ms):
+                await self._out.following.remove_follower(host)
 
     async def _make_months(self) -> None:
         for kept in (STAYS, HOURS):

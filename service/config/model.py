@@ -206,6 +206,7 @@ class Federation:
     software_ttl_ms: Annotated[int, Duration("1s", "90d")] = 86_400_000
     max_peers: Annotated[int, Whole(1, 10_000_000)] = 20_000
     max_followers: Annotated[int, Whole(1, 1_000_000)] = 20_000
+    follower_expires_ms: Annotated[int, Duration("1d", "365d")] = 30 * 86_400_000
     remember_ids_ms: Annotated[int, Duration("1s", "365d")] = 7 * 86_400_000
 
 
