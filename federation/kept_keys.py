@@ -6,19 +6,14 @@ What is kept is what the actor's own host said, and when; it is judged anew by w
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections import Counter, OrderedDict
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from sqlalchemy import ColumnElement, Executable, and_, case, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import delete, select, update
 
 from federation.actors import ActorDocument
-from federation.multikey import encode_multikey
+from federation.kept_key_rows import digest_of, mark_row, row_of, unless_older
 from federation.remote_key import RemoteKey
 from federation.tables import remote_keys
 from foundation.clock import Clock
@@ -26,7 +21,6 @@ from foundation.database import Database, Transaction, upsert
 from foundation.errors import StorageUnavailable
 from foundation.metrics import Metrics
 from foundation.sites import site_of
-from foundation.urls import authority
 
 SITE_PART = 20
 """One site's keys are at most this part of all that are kept, those of followed and following actors aside."""
@@ -197,12 +191,12 @@ class KeptKeys:
     async def _write(self, tx: Transaction, moved: dict[str, RemoteKey | int]) -> list[str]:
         now_ms = self._clock.now_ms()
         rows = [
-            _mark_row(name, key, now_ms) if isinstance(key, int) else _row(name, key, now_ms)
+            mark_row(name, key, now_ms) if isinstance(key, int) else row_of(name, key, now_ms)
             for name, key in sorted(moved.items())
             if self._shared or not isinstance(key, int)
         ]
         for start in range(0, len(rows), _BATCH):
-            await tx.execute(_unless_older(upsert(tx, remote_keys).values(rows[start : start + _BATCH])))
+            await tx.execute(unless_older(upsert(tx, remote_keys).values(rows[start : start + _BATCH])))
         gone = [digest_of(name).hex() for name, key in moved.items() if isinstance(key, int) and not self._shared]
         arriving = {str(row["digest"]) for row in rows if row["document"]}
         excess = len(self._sites) + sum(bytes.fromhex(digest) not in self._sites for digest in arriving) - self._limit
@@ -282,58 +276,3 @@ class KeptKeys:
             self._per_site[site] -= 1
             if not self._per_site[site]:
                 del self._per_site[site]
-
-
-def _unless_older(statement: postgresql.Insert | sqlite.Insert) -> Executable:
-    """A key never replaces a newer one, nor a mark that it is gone; a mark replaces every key."""
-    new, old = statement.excluded, remote_keys.c
-    changed: dict[str, ColumnElement[Any]] = {name: new[name] for name in ("site", "document", "saved_ms")}
-    changed["fetched_ms"] = case((old.fetched_ms > new.fetched_ms, old.fetched_ms), else_=new.fetched_ms)
-    newer = or_(
-        new.document == "",
-        old.fetched_ms < new.fetched_ms,
-        and_(old.fetched_ms == new.fetched_ms, old.document != ""),
-    )
-    return statement.on_conflict_do_update(index_elements=["digest"], set_=changed, where=newer)
-
-
-def digest_of(name: str) -> bytes:
-    """What a keyId without its fragment is known by here."""
-    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
-
-
-def _mark_row(name: str, gone_ms: int, now_ms: int) -> dict[str, object]:
-    site = site_of(authority(name) or "")[:300]
-    return {
-        "digest": digest_of(name).hex(),
-        "site": site,
-        "document": "",
-        "fetched_ms": gone_ms,
-        "saved_ms": now_ms,
-    }
-
-
-def _row(name: str, key: RemoteKey, now_ms: int) -> dict[str, object]:
-    document = ActorDocument(
-        id=key.actor,
-        type=key.actor_type,
-        preferred_username="",
-        inbox=key.inbox or "",
-        shared_inbox=key.shared_inbox,
-        followers=None,
-        outbox=None,
-        public_key_id=key.key_id,
-        public_key_pem=key.public_key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode("ascii"),
-        multikeys=tuple(
-            (other.key_id, encode_multikey(other.public_key))
-            for other in key.others
-            if isinstance(other.public_key, Ed25519PublicKey)
-        ),
-    )
-    return {
-        "digest": digest_of(name).hex(),
-        "site": site_of(key.authority)[:300],
-        "document": msgspec.json.encode(document).decode(),
-        "fetched_ms": key.fetched_ms,
-        "saved_ms": now_ms,
-    }

@@ -6,13 +6,13 @@ Import these names from :mod:`federation.keys`.
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from federation.actors import ActorDocument
-from federation.kept_keys import KeptKeys, digest_of
+from federation.held_keys import HeldKey, HeldKeys
+from federation.kept_keys import KeptKeys
 from federation.key_failures import Failure, KeyFailures, is_final, is_passing
 from federation.key_fetches import KeyFetches
 from federation.key_policy import KeyPolicy, key_id_refusal
@@ -33,17 +33,6 @@ class ActorFetcher(Protocol):
     """Where the documents behind keyIds come from; see :class:`federation.actors.ActorClient`."""
 
     async def fetch_key_owner(self, url: str, onward: Callable[[str], None]) -> ActorDocument | Refused: ...
-
-
-@dataclass(slots=True)
-class _Entry:
-    """Monotonic instants: fetched again after ``until_ms``, of no use after ``stale_until_ms``."""
-
-    key: RemoteKey
-    until_ms: int
-    stale_until_ms: int
-    next_refetch_ms: int
-    proven: bool = False
 
 
 class KeyCache:
@@ -73,21 +62,16 @@ class KeyCache:
         self._policy = policy or KeyPolicy()
         self._may_fetch = may_fetch
         self._is_known = is_known
-        self._keys: OrderedDict[str, _Entry] = OrderedDict()
-        self._names: dict[bytes, str] = {}
+        self._held = HeldKeys(clock, self._policy, kept)
         self._moved: Callable[[str, int], None] = lambda name, until_ms: None
         self._failures = KeyFailures(clock, self._policy)
         self._in_flight: dict[str, asyncio.Future[RemoteKey | Refused | None]] = {}
-        # Names of keys that made a signature, and until when (monotonic) that speaks for them.
-        self._proven: OrderedDict[str, int] = OrderedDict()
         self._fetches = KeyFetches(clock, metrics, self._policy, origins)
         self._asked_again: WindowLimiter[tuple[str, str]] = WindowLimiter(
             clock, 1, self._policy.refetch_interval_ms, 10_000
         )
         self._fetched = metrics.counter("fediviews_key_fetches_total", "Actor documents fetched for keys.", ["outcome"])
-        if kept is not None:
-            kept.hear(self._kept_elsewhere)
-        metrics.gauge_from("fediviews_keys_cached", "Public keys of others in memory.", lambda: len(self._keys))
+        metrics.gauge_from("fediviews_keys_cached", "Public keys of others in memory.", lambda: len(self._held))
 
     async def verify(self, inspected: Inspected, address: str | None = None) -> Verdict:
         """The verdict on a request by the key from here; a wrong signature has the key looked up once more.
@@ -95,9 +79,7 @@ class KeyCache:
         ``address`` is the client's, whose network fetches are charged to; both are in memory alone, for minutes.
         """
         name = without_fragment(inspected.key_id)
-        if name not in self._keys:
-            await self._recall(name)
-        known = self._keys.get(name)
+        known = await self._held.find(name)
         key = await self.get(inspected.key_id, address)
         if isinstance(key, Refused):
             return key
@@ -124,12 +106,10 @@ class KeyCache:
     async def get(self, key_id: str, address: str | None = None) -> RemoteKey | Refused:
         """The key behind a keyId: remembered, or fetched within the bounds."""
         name = without_fragment(key_id)
-        if name not in self._keys:
-            await self._recall(name)
-        entry = self._keys.get(name)
-        if entry is not None and self._clock.monotonic_ms() < entry.until_ms:
-            self._keys.move_to_end(name)
-            return entry.key
+        await self._held.find(name)
+        key = self._held.in_time(name)
+        if key is not None:
+            return key
         refusal = self._failures.answer(name, address)
         if refusal is not None and not await self._may_try_anew(name, address):
             return refusal
@@ -142,9 +122,7 @@ class KeyCache:
         remembered key is the answer. A failed fetch leaves the remembered key in place, and is the answer.
         """
         name = without_fragment(key_id)
-        if name not in self._keys:
-            await self._recall(name)
-        entry = self._keys.get(name)
+        entry = await self._held.find(name)
         if entry is None:
             return await self.get(key_id, address)
         if name not in self._in_flight:
@@ -160,7 +138,7 @@ class KeyCache:
         """Drop what is known of a keyId: its actor was deleted. Raises StorageUnavailable."""
         name = without_fragment(key_id)
         self._failures.forget(name)
-        gone_ms = self._drop(name)
+        gone_ms = self._held.drop(name)
         self._moved(name, gone_ms)
         if self._kept is not None:
             await self._kept.forget(name, gone_ms)
@@ -171,18 +149,14 @@ class KeyCache:
 
     def moved_elsewhere(self, name: str, until_ms: int) -> None:
         """Another process says so."""
-        entry = self._keys.get(name)
-        if entry is not None and entry.key.fetched_ms <= until_ms:
-            self._remove(name)
-        if self._kept is not None:
-            self._kept.disbelieve(name, until_ms)
+        self._held.moved_elsewhere(name, until_ms)
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self._held)
 
     async def _fetched_once(self, name: str, address: str | None) -> RemoteKey | Refused:
         host = authority(name)
-        before = (self._keys.get(name), self._failures.get(name))
+        before = (self._held.get(name), self._failures.get(name))
         joined = 0
         while True:
             while (waiting := self._in_flight.get(name)) is not None:
@@ -203,7 +177,7 @@ class KeyCache:
             direct = not known and await self._fetches.is_direct(host, address)
             place = await self._fetches.place(host, address, known=known, direct=direct)
             if isinstance(place, Refused):
-                return self._stale(name) or place
+                return self._held.stale(name) or place
             with place:
                 if name in self._in_flight:
                     continue
@@ -213,7 +187,7 @@ class KeyCache:
                     return found
                 refusal = self._fetches.charge(host, address, known=known, direct=direct)
                 if refusal is not None:
-                    return self._stale(name) or refusal
+                    return self._held.stale(name) or refusal
                 return await self._fetched_now(name, host, address)
 
     async def _fetched_now(self, name: str, host: str, address: str | None) -> RemoteKey | Refused:
@@ -232,10 +206,12 @@ class KeyCache:
         return outcome
 
     async def _fetch(self, name: str) -> RemoteKey | Refused:
+        # What it says is no newer than the question: another process may be told otherwise meanwhile.
+        asked_ms = self._clock.now_ms()
         document = await self._fetcher.fetch_key_owner(name, self._may_go_on)
         if isinstance(document, Refused):
             return document
-        return key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=self._clock.now_ms())
+        return key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=asked_ms)
 
     def _may_go_on(self, host: str) -> None:
         """Whether a redirect may lead to this host: it is asked in our name, whoever sent us there."""
@@ -243,59 +219,10 @@ class KeyCache:
         if refusal is not None:
             raise FetchFailed("redirect_refused", refusal.reason)
 
-    async def _recall(self, name: str) -> None:
-        """Take a kept key into memory, with the rest of the time that it would have had there."""
-        if self._kept is None or name not in self._kept:
-            return
-        found = await self._kept.read(name)
-        if found is None or name in self._keys:
-            return
-        document, fetched_ms = found
-        age_ms, now_ms, ttl_ms = self._clock.now_ms() - fetched_ms, self._clock.monotonic_ms(), self._policy.ttl_ms
-        if not 0 <= age_ms < 2 * ttl_ms or key_id_refusal(name, authority(name), self._policy) is not None:
-            return
-        key = key_of(document, name, minimum_bits=self._policy.minimum_key_bits, now_ms=fetched_ms)
-        if isinstance(key, Refused):
-            return
-        born_ms = now_ms - age_ms
-        self._put(name, _Entry(key, born_ms + ttl_ms, born_ms + 2 * ttl_ms, now_ms, proven=True))
-        self._remember_proof(name, born_ms + 2 * ttl_ms)
-
-    def _put(self, name: str, entry: _Entry) -> None:
-        self._keys[name] = entry
-        self._names[digest_of(name)] = name
-        self._keys.move_to_end(name)
-        if len(self._keys) > self._policy.max_keys:
-            self._remove(next(iter(self._keys)))
-
-    def _remove(self, name: str) -> None:
-        self._keys.pop(name, None)
-        self._names.pop(digest_of(name), None)
-
-    def _drop(self, name: str) -> int:
-        """What was fetched until now is gone. Returns what now is (wall time)."""
-        entry = self._keys.get(name)
-        fetched_ms = 0 if entry is None else entry.key.fetched_ms
-        self._remove(name)
-        if self._kept is not None:
-            return self._kept.drop(name, fetched_ms)
-        return max(self._clock.now_ms(), fetched_ms)
-
-    def _kept_elsewhere(self, digest: bytes, until_ms: int) -> None:
-        name = self._names.get(digest)
-        if name is not None and self._keys[name].key.fetched_ms <= until_ms:
-            self._remove(name)
-
-    def _remember_proof(self, name: str, until_ms: int) -> None:
-        self._proven[name] = until_ms
-        self._proven.move_to_end(name)
-        if len(self._proven) > self._policy.max_keys:
-            self._proven.popitem(last=False)
-
     def _since(
-        self, name: str, before: tuple[_Entry | None, Failure | None], address: str | None
+        self, name: str, before: tuple[HeldKey | None, Failure | None], address: str | None
     ) -> RemoteKey | Refused | None:
-        entry, failure = self._keys.get(name), self._failures.get(name)
+        entry, failure = self._held.get(name), self._failures.get(name)
         if entry is not None and entry is not before[0]:
             return entry.key
         return None if failure is before[1] else self._failures.answer(name, address)
@@ -312,25 +239,17 @@ class KeyCache:
         return await self._fetches.is_home(host, address)
 
     def _is_acquainted(self, name: str) -> bool:
-        return self._is_known(name) or self._proven.get(name, 0) > self._clock.monotonic_ms()
+        return self._is_known(name) or self._held.has_proof(name)
 
     def _prove(self, name: str, key: RemoteKey, address: str | None) -> None:
-        entry = self._keys.get(name)
+        entry = self._held.get(name)
         if entry is None or entry.key is not key or entry.proven:
             return
         entry.proven = True
         self._fetches.was_worth_it(key.authority, address)
-        self._remember_proof(name, self._clock.monotonic_ms() + 2 * self._policy.ttl_ms)
+        self._held.remember_proof(name, self._clock.monotonic_ms() + 2 * self._policy.ttl_ms)
         if self._kept is not None:
             self._kept.keep(name, key, known=self._is_known(key.actor))
-
-    def _stale(self, name: str) -> RemoteKey | None:
-        """A key past its time that serves on, because its host cannot be asked just now."""
-        entry, now_ms = self._keys.get(name), self._clock.monotonic_ms()
-        if entry is None or now_ms >= entry.stale_until_ms:
-            return None
-        entry.until_ms = max(entry.until_ms, now_ms + self._policy.negative_ttl_ms)
-        return entry.key
 
     def _remembered(self, name: str, outcome: RemoteKey | Refused, address: str | None) -> RemoteKey | Refused:
         """What a fetch means for those who asked, kept for those who will. What its host says of a key replaces what
@@ -339,10 +258,10 @@ class KeyCache:
         if isinstance(outcome, RemoteKey):
             self._fetched.labels("ok").inc()
             self._failures.forget(name)
-            known = self._keys.get(name)
+            known = self._held.get(name)
             next_refetch_ms = now_ms if known is None else known.next_refetch_ms
             ttl_ms = self._policy.ttl_ms
-            self._put(name, _Entry(outcome, now_ms + ttl_ms, now_ms + 2 * ttl_ms, next_refetch_ms))
+            self._held.put(name, HeldKey(outcome, now_ms + ttl_ms, now_ms + 2 * ttl_ms, next_refetch_ms))
             if self._kept is not None and name in self._kept:
                 # What it replaces must not come back with the next start.
                 self._kept.keep(name, outcome)
@@ -351,15 +270,15 @@ class KeyCache:
             return outcome
         self._fetched.labels(outcome.reason).inc()
         if is_final(outcome):
-            had = name in self._keys
-            gone_ms = self._drop(name)
+            had = self._held.get(name) is not None
+            gone_ms = self._held.drop(name)
             if had:
                 self._moved(name, gone_ms)
         else:
-            entry = self._keys.get(name)
+            entry = self._held.get(name)
             if entry is not None and now_ms < entry.until_ms:
                 return outcome
-            stale = self._stale(name)
+            stale = self._held.stale(name)
             if stale is not None:
                 return stale
         self._failures.note(name, address, outcome)
