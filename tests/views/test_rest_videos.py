@@ -85,6 +85,19 @@ async def test_a_private_video_is_shown_to_its_house_and_its_viewers(client: Tes
     assert (await client.get(f"/api/v1/videos/{SECRET_VIDEO}", headers={"X-Viewer-Token": other})).status == 401
 
 
+async def test_nobody_finds_an_unlisted_video_by_counting(client: TestClient, house: House) -> None:
+    await house.put(UNKNOWN, privacy=Privacy.UNLISTED)
+    number = (await (await client.get(f"/api/v1/videos/{UNKNOWN}")).json())["id"]
+    for path in ("", "/viewers"):
+        counted = await client.get(f"/api/v1/videos/{number}{path}")
+        missing = await client.get(f"/api/v1/videos/987654{path}")
+        assert (counted.status, await counted.json()) == (404, await missing.json())
+        assert (await client.get(f"/api/v1/videos/{number}{path}", headers=HOST)).status == 200
+        assert (await client.get(f"/api/v1/videos/{UNKNOWN}{path}")).status == 200
+    report = {"currentTime": 1, "sessionId": "alice"}
+    assert (await client.post(f"/api/v1/videos/{number}/views", json=report)).status == 204
+
+
 async def test_a_list_shows_public_videos_only_but_all_to_the_house(client: TestClient, house: House) -> None:
     await house.put(UNKNOWN, privacy=Privacy.UNLISTED)
     listed = await (await client.get("/api/v1/videos")).json()

@@ -119,9 +119,15 @@ class Access:
         """The video of the path, if this caller may know of it.
 
         A private video is shown to host and admin tokens and to a viewer token made for it; to everybody else it does
-        not exist, in the same words as one that really does not.
+        not exist, in the same words as one that really does not. Nor does an unlisted one under its number, which
+        anybody can guess (PeerTube 6.3 asks for its UUID).
         """
-        return await self.may_know(request.match_info["id"], principal, token)
+        named = request.match_info["id"]
+        video = await self.may_know(named, principal, token)
+        if isinstance(video, Refused) or video.privacy is not Privacy.UNLISTED or token is not None:
+            return video
+        told = not named.isdecimal() or (principal is not None and principal.may(Role.HOST))
+        return video if told else NOT_FOUND
 
     async def may_know(
         self, named: str, principal: Principal | None, token: ViewerToken | Refused | None = None
