@@ -12,6 +12,9 @@ from foundation.sites import provider_of, site_of
 
 _TOO_MANY = Refused("too_many_followers", "this instance takes no more followers of this host", 429)
 
+DISPLACED_AT_ONCE = 10
+"""Where there are far more than may be (the bound was lowered) they go little by little: each is told."""
+
 
 class Admission:
     """``most`` actors in all, ``most_of_host`` of one host, and of a party so many times that as it is hosts.
@@ -54,7 +57,7 @@ class Admission:
         of_site = Counter(site_of(record.host) for record in records)
         of_host = Counter(record.host for record in records)
         records.sort(key=lambda one: (of_site[site_of(one.host)], of_host[one.host], one.id), reverse=True)
-        return records[:above]
+        return records[: min(above, DISPLACED_AT_ONCE)]
 
     def _larger_than(self, host: str) -> str | None:
         """The largest party, if this host's would still be smaller with one more."""

@@ -173,3 +173,16 @@ async def test_who_has_the_most_makes_room_for_who_has_few(database: Database, c
     await peers.verdicts.allow("allowed.example")
     assert len(await follow("allowed.example", "1")) == 1
     assert peers.follower_count() == 6
+
+
+async def test_a_lowered_bound_sends_nobody_away_by_the_hundred(database: Database, clock: ManualClock) -> None:
+    many = Peers(database, clock, NullPeerEvents(), own_host="our.example")
+    for number in range(30):
+        actor = f"https://{number % 3}.club.example/{number}"
+        told = {"actor": actor, "host": f"{number % 3}.club.example", "inbox": f"{actor}/in", "follow_id": f"{actor}/f"}
+        told |= {"object_": OURS}
+        apply = await database.write(lambda tx, told=told: many.add_follower(tx, shared_inbox=None, **told))
+        apply()
+    fewer = Peers(database, clock, NullPeerEvents(), own_host="our.example", max_followers=5)
+    await fewer.load()
+    assert len(fewer.displaced_by("tube.example", "https://tube.example/1", OURS)) == 10
