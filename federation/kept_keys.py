@@ -172,7 +172,7 @@ class KeptKeys:
         moved, self._moved = self._moved, {}
         self._saving = moved
         try:
-            gone = await self._database.write(lambda tx: self._write(tx, moved))
+            gone = set(await self._database.write(lambda tx: self._write(tx, moved)))
         except BaseException:
             self._moved = moved | self._moved
             raise
@@ -182,7 +182,8 @@ class KeptKeys:
             self._forget(bytes.fromhex(digest))
         for name, key in moved.items():
             if not isinstance(key, int):
-                self._note(digest_of(name), site_of(key.authority))
+                if digest_of(name).hex() not in gone:
+                    self._note(digest_of(name), site_of(key.authority))
             elif self._shared:
                 self._mark(digest_of(name))
             else:
@@ -212,8 +213,9 @@ class KeptKeys:
             return []
         friends = self._friends_now()
         staying = [digest for digest in self._sites if digest.hex() not in arriving]
-        strangers = [digest for digest in staying if digest not in friends]
-        return (strangers + [digest for digest in staying if digest in friends])[:count]
+        everybody = staying + [bytes.fromhex(digest) for digest in sorted(arriving)]
+        strangers = [digest for digest in everybody if digest not in friends]
+        return (strangers + [digest for digest in everybody if digest in friends])[:count]
 
     def _friends_now(self) -> frozenset[bytes]:
         names = self._acquainted()

@@ -364,6 +364,13 @@ async def test_strangers_that_speak_once_push_out_strangers(
         assert await kept(database) <= 20
     assert follower in process.kept, "although it said nothing"
     assert regular in process.kept, "it speaks all the time"
+    for number in range(50, 75):
+        process.kept.keep(*key_of(f"site{number}.example", number, clock))
+    await process.kept.save()
+    assert (follower in process.kept, await kept(database)) == (True, 20), "however many come at once"
+    process.kept.spoke(regular, other)
+    await process.kept.save()
+    await process.kept.save()
     clock.advance(3_600_000)
     process.kept.spoke(regular, other)
     await process.kept.save()
