@@ -110,7 +110,7 @@ async def test_addresses_are_looked_up_and_kept_nowhere(tmp_path: Path) -> None:
 
 
 async def test_a_file_that_is_no_history_is_refused(tmp_path: Path) -> None:
-    written(tmp_path)
+    await written(tmp_path)
     junk = tmp_path / "passwd"
     junk.write_text("root:x:0:0:root:/root:/bin/bash\n" * 25)
     (tmp_path / "rows.csv").write_text("timestamp,path,session\n" + "yesterday,/a,\n" * 25)
