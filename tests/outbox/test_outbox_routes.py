@@ -425,7 +425,7 @@ async def test_followers_over_rest(house: House, client: Client, make_peer: Make
         (b'{"hosts":"x"}', 400),
         (b'{"hosts":[7]}', 400),
         (b'{"hosts":["a b"]}', 400),
-        (b'{"hosts":["127.0.0.1:9"]}', 404),
+        (b'{"hosts":["127.0.0.1:9"]}', 502),
     ],
 )
 async def test_bad_follow_requests(client: Client, body: bytes, status: int) -> None:
