@@ -135,10 +135,13 @@ class KeyFetches:
 
     def charge(self, host: str, address: str | None, *, known: bool, direct: bool = False) -> Refused | None:
         """Count a fetch that is about to be made; 429 when it must not be."""
-        if known and self._of_known.hit(host) is None:
+        site, asking = site_of(host), neighbourhood_key(address) if address else None
+        # Whoever wastes fetches in the names of those we know has no more of them than a stranger.
+        trusted = known and (asking is None or self._wasted.seen((site, asking)) < self._policy.wasted_per_minute)
+        if trusted and self._of_known.hit(host) is None:
+            self._blame(site, asking)
             return None
-        site = site_of(host)
-        network = None if known or not address else neighbourhood_key(address)
+        network = None if trusted else asking
         spent = self._spent(host, site, network)
         if spent is None:
             self._of_strangers.hit(host)
@@ -147,10 +150,14 @@ class KeyFetches:
         elif not (direct and self._of_direct.hit(host) is None) and not self._is_newcomer(site, network):
             self._turned_away[spent.bound].inc()
             return _refusal(spent.detail, 429, spent.wait_s)
+        self._blame(site, asking)
+        return None
+
+    def _blame(self, site: str, network: str | None) -> None:
+        """Until the fetch turns out to be worth it."""
         if network is not None:
             self._wasted.see((site, network))
             self._wasted_lately.see((site, network))
-        return None
 
     def charge_hop(self, host: str) -> Refused | None:
         """Count that a fetch was sent on to another host, which nobody named; 429 when it must not be asked."""

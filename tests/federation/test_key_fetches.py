@@ -251,3 +251,16 @@ async def test_name_servers_that_hang_hold_up_nobody_for_long(clock: ManualClock
     names.gate.clear()
     await origins.is_at("c.example", AT)
     await origins.close()
+
+
+async def test_junk_in_the_names_of_those_we_know_is_charged_to_who_sends_it(fetches: KeyFetches) -> None:
+    junk = [fetches.charge(HOST, "198.51.100.9", known=True) for _ in range(100)]
+    assert 10 <= sum(refusal is None for refusal in junk) < 30
+    assert fetches.charge(HOST, "203.0.113.5", known=True) is None
+    assert fetches.charge(HOST, "203.0.113.6", known=False) is None
+
+
+async def test_who_we_know_is_fetched_as_often_as_its_keys_turn_out_right(fetches: KeyFetches) -> None:
+    for _ in range(25):
+        assert fetches.charge(HOST, AT, known=True) is None
+        fetches.was_worth_it(HOST, AT)
