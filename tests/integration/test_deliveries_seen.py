@@ -110,8 +110,8 @@ async def test_what_is_not_taken_is_for_admins_and_hosts_have_names(instance: Ma
     ):
         assert (await ours.ask(method, path, admin=False)).status == 401
     assert (await ours.ask("POST", "/api/v1/server/peers/a%20b/undelivered/drop")).status == 400
-    nothing = await ours.ask("POST", "/api/v1/server/peers/peer.example/undelivered/drop")
-    assert (nothing.status, nothing.body) == (200, {"changed": 0})
+    nobody = await ours.ask("POST", "/api/v1/server/peers/peer.example/undelivered/drop")
+    assert (nobody.status, nobody.body["code"]) == (404, "unknown_host")
     assert (await ours.ask("GET", "/api/v1/server/undelivered?host=x")).body == {"total": 0, "data": []}
 
 

@@ -90,7 +90,7 @@ async def test_a_start_says_it_in_one_line_and_fails(tmp_path: Path) -> None:
     config, port = tmp_path / "config.yaml", free_port()
     for live in (f"redis+cluster://:{SECRET}@127.0.0.1:{port}", f"redis+sentinel://:{SECRET}@127.0.0.1:{port}/live/0"):
         storage = {"directory": "data", "live": live}
-        config.write_text(yaml.safe_dump({"listen": {"port": free_port()}, "storage": storage}))
+        config.write_text(yaml.safe_dump({"storage": storage}))
         refused = await run("serve", config)
         assert refused.status == 1
         lines = refused.err.splitlines()
