@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gc
 
-YOUNG = 50_000
+YOUNG = 20_000
 """Objects made since the last look, not counting those that went by themselves, which most do."""
-MIDDLE = 20
-OLD = 20
-"""Looks at younger objects before one at older ones."""
+MIDDLE = 10
+OLD = 3
+"""Looks at younger objects before one at older ones. A connection that is gone is a circle of some hundred objects, and
+old by then: with twenty for both, tens of thousands of them lay about (a gigabyte) before the first look."""
 
 
 def look_rarely() -> None:
