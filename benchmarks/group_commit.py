@@ -43,7 +43,8 @@ async def _measure(seconds: float, rounds: int) -> list[tuple[float, float]]:
     serial = itertools.count()
     async with running_service() as service:
         put = await service.views.catalog.put_local(VideoDraft(VIDEO, "Benchmark", 600))
-        video = put[0]  # type: ignore[index]
+        assert isinstance(put, tuple)
+        video = put[0]
 
         def count() -> Coroutine[Any, Any, bool]:
             return service.views.counter.count_local(video, next(serial).to_bytes(16, "big"))

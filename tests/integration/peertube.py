@@ -184,7 +184,7 @@ def _header(line: bytes) -> tuple[str, str]:
 
 async def hangs() -> web.StreamResponse:
     """An answer that never comes."""
-    await asyncio.sleep(3_600)
+    await asyncio.Event().wait()
     return web.Response()
 
 
